@@ -1,0 +1,1 @@
+"""From a kernel to artifacts: headers, toolchain, the three driver kinds."""

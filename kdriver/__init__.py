@@ -1,0 +1,1 @@
+"""kdriver: event drivers for every kernel of a fleet, built, verified, published and loaded."""

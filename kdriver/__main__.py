@@ -1,0 +1,5 @@
+"""`python -m kdriver`."""
+
+from kdriver.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Reads and checks the catalogue of events and renders C and documents from it."""

@@ -1,0 +1,93 @@
+"""The command line: a table of commands, each imported when it is used, and the exit statuses."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from typing import Any
+
+import click
+
+from kdriver.core.errors import ExitCode, KdriverError
+from kdriver.version import VERSION
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "index": ("kdriver.commands.index", "Which kernels exist, and the packages that build and boot them."),
+    "build": ("kdriver.commands.build", "Build drivers for kernels."),
+    "verify": ("kdriver.commands.verify", "Boot kernels in QEMU and judge their drivers."),
+    "repo": ("kdriver.commands.repo", "Make a signed repository and its keys."),
+    "publish": ("kdriver.commands.publish", "Publish drivers with their verdicts in a signed repository."),
+    "serve": ("kdriver.commands.serve", "Serve a repository over HTTP."),
+    "load": ("kdriver.commands.load", "Find, fetch, check and load the driver for this host."),
+    "status": ("kdriver.commands.status", "What is loaded on this host."),
+    "unload": ("kdriver.commands.unload", "Unload the driver from this host."),
+    "capture": ("kdriver.commands.capture", "Open a driver and print its events."),
+    "events": ("kdriver.commands.events", "The catalogue of events."),
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module only when it runs: `kdriver --help` stays fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_text) for name, (_, help_text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(VERSION, prog_name="kdriver")
+@click.option("-v", "--verbose", count=True, help="Say more on stderr; twice for debugging.")
+def cli(verbose: int) -> None:
+    """Event drivers for every kernel of a fleet: indexed, built, verified, published, loaded.
+
+    \b
+    The usual order:
+      kdriver index update --distro debian12
+      kdriver build   --distro debian12 --kernel newest
+      kdriver verify  --distro debian12 --kernel newest
+      kdriver repo init --repo ./repository --keys ./keys
+      kdriver publish --repo ./repository --keys ./keys
+      kdriver load    --repo http://mirror.example/repository   (on the host)
+    """
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The console script. Exits with a status of ExitCode; a bug keeps its traceback and exits 1."""
+    sys.exit(run(argv))
+
+
+def run(argv: list[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    try:
+        result: Any = cli.main(args=argv, prog_name="kdriver", standalone_mode=False)
+    except KdriverError as error:
+        click.echo(f"kdriver: {error.message}", err=True)
+        if error.hint:
+            click.echo(f"  hint: {error.hint}", err=True)
+        return int(error.exit_code)
+    except click.UsageError as error:
+        error.show()
+        return int(ExitCode.USAGE)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("kdriver: stopped", err=True)
+        return 130
+    return int(result) if isinstance(result, int) else int(ExitCode.DONE)
+
+
+if __name__ == "__main__":
+    main()

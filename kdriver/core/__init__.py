@@ -1,0 +1,1 @@
+"""The core model and what everything stands on: kernels, artifacts, verdicts, errors, processes."""

@@ -1,0 +1,81 @@
+"""Running other programs: their output goes to a log file, a failure shows its last lines."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A program that ended. status: its exit status, negative for a signal. log: all that it printed."""
+
+    argv: tuple[str, ...]
+    status: int
+    seconds: float
+    log: Path
+    timed_out: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended with status 0 in time."""
+        return self.status == 0 and not self.timed_out
+
+    def tail(self, lines: int = 8) -> str:
+        """The last lines that it printed."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return "\n".join(text.splitlines()[-lines:])
+
+
+def run_logged(
+    argv: Sequence[str],
+    *,
+    log: Path,
+    timeout_s: float,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Completed:
+    """Run a program with both outputs appended to `log`; never raises for a failure, only OSError
+    (FileNotFoundError where the program does not exist). On time-out or an exception here the whole
+    process group is killed: nothing is left behind."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    with log.open("ab") as out:
+        out.write(("$ " + " ".join(argv) + "\n").encode())
+        out.flush()
+        process = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            cwd=cwd,
+            env=dict(env) if env is not None else None,
+            start_new_session=True,
+        )
+        timed_out = False
+        try:
+            status = process.wait(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            timed_out = True
+            status = _kill_group(process)
+        except BaseException:
+            _kill_group(process)
+            raise
+    seconds = time.monotonic() - started
+    logger.debug("%s: status %d in %.1f s", argv[0], status, seconds)
+    return Completed(tuple(argv), status, seconds, log, timed_out)
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> int:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    return process.wait()

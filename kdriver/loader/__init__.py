@@ -1,0 +1,1 @@
+"""The host: what runs here, which driver fits, fetch, check, load, status, unload."""

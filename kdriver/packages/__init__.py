@@ -1,0 +1,1 @@
+"""Reading and unpacking distribution packages without installing them."""

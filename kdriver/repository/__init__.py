@@ -1,0 +1,1 @@
+"""The signed repository: layout, metadata, publishing, serving."""

@@ -1,0 +1,3 @@
+"""The toolchain's own version; the driver source has versions of its own in driver_src/."""
+
+VERSION = "0.1.0"

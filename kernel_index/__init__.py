@@ -1,0 +1,1 @@
+"""Which kernels exist and which packages build and boot them."""
