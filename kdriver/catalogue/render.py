@@ -1,0 +1,153 @@
+"""Renders the catalogue to C headers, for the drivers and for the programs that decode their events."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from kdriver.catalogue.expression import cost, parse_expression, to_c, writes
+from kdriver.catalogue.model import TYPE_SIZES, Catalogue, Event, Param
+from kdriver.core.paths import source_dir
+
+PART_BUDGET = 3000
+"""eBPF instructions (by the primitives' rough costs) that one program may take: kernels before 5.1 refuse more
+than 4096 in a program."""
+
+HEADERS = ("kd_catalogue.h", "kd_fill.h", "kd_programs.h", "kd_decode.h")
+ARCHITECTURES = ("x86_64", "i386")
+# In the order of enum kd_hook (driver_src/common/kd_shared.h).
+_HOOKS = {"sched_switch": "SWITCH", "sched_process_exit": "PROCEXIT", "tcp_connect": "TCP_CONNECT"}
+_CONTEXTS = {
+    "exit": "CALL",
+    "entry": "CALL",
+    "sched_switch": "SCHED",
+    "sched_process_exit": "TASK",
+    "tcp_connect": "NET",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One eBPF program of an event: the parameters from index `first` on."""
+
+    index: int
+    first: int
+    params: tuple[Param, ...]
+    last: bool
+
+
+def plan_parts(event: Event, budget: int = PART_BUDGET) -> tuple[Part, ...]:
+    """Cut an event's parameters into programs that each stay within the budget."""
+    groups: list[list[Param]] = [[]]
+    spent = 0
+    for param in event.params:
+        price = cost(parse_expression(param.capture)) + 15
+        if groups[-1] and spent + price > budget:
+            groups.append([])
+            spent = 0
+        groups[-1].append(param)
+        spent += price
+    parts = []
+    first = 0
+    for index, group in enumerate(groups):
+        parts.append(Part(index, first, tuple(group), index == len(groups) - 1))
+        first += len(group)
+    return tuple(parts)
+
+
+def push_c(param: Param) -> str:
+    """The C expression that captures one parameter: 0, or negative when the block is full."""
+    expression = parse_expression(param.capture)
+    if writes(expression):
+        return to_c(expression)
+    return f"kd_push_u{TYPE_SIZES[param.type] * 8}(c, {to_c(expression)})"
+
+
+def schema_digest(catalogue: Catalogue) -> str:
+    """SHA-256 of what consumers see of the table (ids, names, parameters, types): a change needs a new schema version."""
+    seen = [
+        [event.id, event.name, event.captured_at, [[param.name, param.type] for param in event.params]]
+        for event in catalogue.events
+    ]
+    return hashlib.sha256(json.dumps(sorted(seen), separators=(",", ":")).encode()).hexdigest()
+
+
+def render(catalogue: Catalogue, out: Path) -> None:
+    """Write the generated headers to a folder, made when it is missing. The same catalogue gives the same bytes."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(source_dir("templates") / "driver"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    values = _values(catalogue)
+    out.mkdir(parents=True, exist_ok=True)
+    for name in HEADERS:
+        (out / name).write_text(environment.get_template(name + ".j2").render(values))
+
+
+def _values(catalogue: Catalogue) -> dict[str, Any]:
+    tails: dict[str, int] = {}
+    counts = {"kd_tail": 0, "kd_tail_kprobe": 0}
+    rows = []
+    for event in catalogue.events:
+        where, _, what = event.captured_at.partition(":")
+        array = "kd_tail_kprobe" if where == "kprobe" else "kd_tail"
+        parts = plan_parts(event)
+        tails[event.name] = counts[array]
+        counts[array] += len(parts)
+        rows.append(
+            {
+                "event": event,
+                "where": where,
+                "array": array,
+                "section": "kprobe/kd_fill" if where == "kprobe" else "raw_tp/kd_fill",
+                "tail": tails[event.name],
+                "parts": parts,
+                "hook": _HOOKS.get(what, ""),
+                "context": _CONTEXTS[what or where],
+            }
+        )
+    used = {param.values for event in catalogue.events for param in event.params if param.values}
+    return {
+        "rows": rows,
+        "calls": {arch: _calls(catalogue, arch, "exit") for arch in ARCHITECTURES},
+        "entry_calls": {arch: _calls(catalogue, arch, "entry") for arch in ARCHITECTURES},
+        "tail_count": counts["kd_tail"],
+        "kprobe_tail_count": counts["kd_tail_kprobe"],
+        "versions": catalogue.versions,
+        "packed": {
+            name: pack_version(getattr(catalogue.versions, name))
+            for name in ("api", "schema", "compat_api", "compat_schema")
+        },
+        "value_sets": [value_set for name, value_set in sorted(catalogue.value_sets.items()) if name in used],
+        "value_flags": {name: int(value_set.flags) for name, value_set in catalogue.value_sets.items()},
+        "hook_numbers": {"": -1, **{hook: number for number, hook in enumerate(_HOOKS.values())}},
+        "type_sizes": TYPE_SIZES,
+        "push_c": push_c,
+        "schema_digest": schema_digest(catalogue),
+        "c_string": json.dumps,
+    }
+
+
+def _calls(catalogue: Catalogue, arch: str, where: str) -> list[tuple[int, str, str]]:
+    """(number, event symbol, call) of the calls that are captured at `where`, by number."""
+    return sorted(
+        (catalogue.calls[call][arch], event.symbol, call)
+        for event in catalogue.events
+        if event.captured_at == where
+        for call in event.calls
+        if arch in catalogue.calls[call]
+    )
+
+
+def pack_version(text: str) -> int:
+    """`major.minor.patch` as the 64-bit number that drivers answer with: major << 44 | minor << 24 | patch."""
+    major, minor, patch = (int(part) for part in text.split("."))
+    return major << 44 | minor << 24 | patch
