@@ -1,0 +1,122 @@
+"""The command line as a whole: every command teaches, options have the same names, faults are one line and a hint."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from kdriver import cli
+from kdriver.core.errors import ExitCode
+
+ACTING = ("index update", "build", "verify", "repo init", "publish", "load", "unload")
+"""Commands that change something and end: each can say what it would do."""
+
+NOT_A_RESULT = ("serve",)
+"""Commands that run until they are stopped and print no result."""
+
+OPTION_NAMES = {
+    "-n": "--dry-run",
+    "-j": "--jobs",
+}
+
+
+def _leaves(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        full = f"{path} {name}".strip()
+        if isinstance(command, click.Group):
+            yield from _leaves(command, full)
+        else:
+            yield full, command
+
+
+LEAVES = dict(_leaves(cli.cli))
+
+
+def _options(command: click.Command) -> dict[str, click.Option]:
+    return {name: param for param in command.params if isinstance(param, click.Option) for name in param.opts}
+
+
+@pytest.mark.parametrize("name", list(LEAVES))
+def test_help_says_what_the_command_does_and_shows_it(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run([*name.split(), "--help"]) == ExitCode.DONE
+    text = capsys.readouterr().out
+    assert len(LEAVES[name].help or "") > 80, "the help is one short line; say what it does and what it prints"
+    body = text.split("\n", 1)[1]
+    assert f"kdriver {name}" in body, "no example of the command in its help"
+
+
+@pytest.mark.parametrize("name", list(LEAVES))
+def test_every_option_is_explained(name: str) -> None:
+    bare = [option.opts for option in LEAVES[name].params if isinstance(option, click.Option) and not option.help]
+    assert not bare
+
+
+@pytest.mark.parametrize("name", ACTING)
+def test_a_command_that_acts_can_say_what_it_would_do(name: str) -> None:
+    assert _options(LEAVES[name])["-n"].opts == ["-n", "--dry-run"] or "--dry-run" in _options(LEAVES[name])
+    assert "-n" in _options(LEAVES[name])
+
+
+@pytest.mark.parametrize("name", [name for name in LEAVES if name not in NOT_A_RESULT])
+def test_results_can_be_had_as_json(name: str) -> None:
+    assert "--json" in _options(LEAVES[name])
+
+
+@pytest.mark.parametrize("name", list(LEAVES))
+def test_short_options_mean_the_same_everywhere(name: str) -> None:
+    for short, long in OPTION_NAMES.items():
+        option = _options(LEAVES[name]).get(short)
+        assert option is None or long in option.opts, f"{short} is {option.opts}"
+
+
+def test_overview_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["--help"]) == ExitCode.DONE
+    text = capsys.readouterr().out
+    assert all(f"\n  {name} " in text for name in cli.COMMANDS)
+
+
+def test_overview_imports_nothing_heavy() -> None:
+    program = (
+        "import sys; from kdriver import cli; cli.run(['--help']);"
+        "print(sorted({'requests', 'tuf', 'jinja2', 'elftools', 'cryptography'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+def test_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["frobnicate"]) == ExitCode.USAGE
+    assert "No such command 'frobnicate'" in capsys.readouterr().err
+
+
+def test_unknown_event_is_one_line_with_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["events", "show", "opennat"]) == ExitCode.NOT_FOUND
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = captured.err.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("kdriver: ")
+    assert "opennat" in lines[0]
+    assert lines[1].startswith("  hint: ")
+    assert "openat" in captured.err
+
+
+def test_events_list_has_the_promised_shape(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["events", "list", "--json"]) == ExitCode.DONE
+    events = json.loads(capsys.readouterr().out)
+    assert len(events) >= 60
+    for event in events:
+        assert {"id", "name", "calls", "category", "captured_at", "params"} <= set(event)
+        assert isinstance(event["id"], int)
+        assert all(isinstance(call, str) for call in event["calls"])
+        assert all({"name", "type", "check"} <= set(param) for param in event["params"])
+    assert len({event["id"] for event in events}) == len(events)
+    assert {event["name"]: event["captured_at"] for event in events}["exit_group"] == "entry"
