@@ -69,7 +69,7 @@ def push_c(param: Param) -> str:
 
 
 def schema_digest(catalogue: Catalogue) -> str:
-    """SHA-256 of what consumers see of the table (ids, names, parameters, types): a change needs a new schema version."""
+    """SHA-256 of what consumers see (ids, names, parameters, types): a change needs a new schema version."""
     seen = [
         [event.id, event.name, event.captured_at, [[param.name, param.type] for param in event.params]]
         for event in catalogue.events
