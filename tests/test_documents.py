@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -97,3 +98,11 @@ def test_changelog_names_the_version() -> None:
     version = tomllib.loads((ROOT / "driver_src" / "driver.toml").read_text())["version"]
     text = (ROOT / "CHANGELOG.md").read_text()
     assert "## [Unreleased]" in text or f"## [{version}]" in text
+
+
+def test_pages_that_the_code_names_exist() -> None:
+    argv = ["git", "grep", "-IhoE", r"docs/[a-z0-9/_-]+\.md", "--", ":!tests"]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    named = set(done.stdout.split())
+    assert "docs/architecture.md" in named
+    assert not [name for name in sorted(named) if not (ROOT / name).exists()]
