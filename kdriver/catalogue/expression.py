@@ -2,7 +2,7 @@
 
     user_buf(arg1, write_len(ret, arg2))
 
-A primitive yields a number (its C function is `kd_val_<name>`) or writes one whole parameter of variable length
+A primitive yields a number (its C function is `kd_val_<name>`) or writes one whole parameter itself
 (`kd_cap_<name>`). Only a parameter's outermost call may be of the second sort.
 """
 
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+
+from kdriver.catalogue.model import TYPE_SIZES, VARIABLE_TYPES
 
 _TOKEN = re.compile(r"\s*(?:(?P<name>[a-z_][a-z0-9_]*)|(?P<number>\d+)|(?P<sign>[(),]))")
 _ARGUMENT = re.compile(r"arg[0-5]")
@@ -19,13 +21,15 @@ _ARGUMENT = re.compile(r"arg[0-5]")
 class Primitive:
     """What a capture primitive takes and costs.
 
-    arity: number of arguments. writes: whether it writes a parameter of variable length itself.
-    cost: eBPF instructions that one use takes at most, roughly; the renderer cuts programs by it.
+    arity: number of arguments. writes: whether it writes a whole parameter itself (of variable length, or one that
+    can be unreadable); else it yields a number. types: the parameter types that a writing one serves, empty for any
+    of variable length. cost: eBPF instructions that one use takes at most, roughly; the renderer cuts programs by it.
     """
 
     arity: int
     writes: bool = False
     cost: int = 30
+    types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,29 +66,25 @@ PRIMITIVES: dict[str, Primitive] = {
     "socket_flags": Primitive(1, cost=20),
     "sockopt_level": Primitive(1, cost=20),
     "sockopt_name": Primitive(2, cost=220),
-    "sockopt_got_len": Primitive(2, cost=30),
     "shutdown_how": Primitive(1, cost=10),
     "clone_flags": Primitive(1, cost=150),
-    "clone3_flags": Primitive(2, cost=180),
     "mmap_prot": Primitive(1, cost=30),
     "mmap_flags": Primitive(1, cost=80),
     "futex_op": Primitive(1, cost=10),
     "prctl_option": Primitive(1, cost=10),
-    "prctl_int": Primitive(3, cost=40),
     "ptrace_request": Primitive(1, cost=150),
-    "read_len": Primitive(1, cost=8),
+    "read_len": Primitive(2, cost=10),
     "write_len": Primitive(2, cost=8),
+    "moved": Primitive(1, cost=8),
+    "pipe_fd": Primitive(3, cost=40),
+    "pipe_ino": Primitive(2, cost=140),
     "iov_write_len": Primitive(1, cost=8),
-    "iov_size": Primitive(2, cost=500),
-    "msg_size": Primitive(1, cost=550),
-    "user_int": Primitive(3, cost=40),
-    "user_timespec": Primitive(1, cost=50),
     # the file behind a descriptor
     "fd_dev": Primitive(1, cost=120),
     "fd_ino": Primitive(1, cost=100),
-    "accept_queue_pct": Primitive(1, cost=160),
-    "accept_queue_len": Primitive(1, cost=140),
-    "accept_queue_max": Primitive(1, cost=140),
+    "accept_queue_pct": Primitive(2, cost=160),
+    "accept_queue_len": Primitive(2, cost=140),
+    "accept_queue_max": Primitive(2, cost=140),
     # the current task
     "task_tid": Primitive(0, cost=20),
     "task_pid": Primitive(0, cost=20),
@@ -110,7 +110,7 @@ PRIMITIVES: dict[str, Primitive] = {
     "exe_ino": Primitive(0, cost=60),
     "exe_ctime": Primitive(0, cost=80),
     "exe_mtime": Primitive(0, cost=80),
-    "pidns_start": Primitive(0, cost=80),
+    "pidns_start": Primitive(1, cost=90),
     "clone_ns_flags": Primitive(0, cost=60),
     "exit_status": Primitive(0, cost=20),
     "exit_ret": Primitive(0, cost=20),
@@ -128,17 +128,18 @@ PRIMITIVES: dict[str, Primitive] = {
     "sockaddr": Primitive(2, writes=True, cost=350),
     "sock_tuple": Primitive(1, writes=True, cost=600),
     "hook_sock_tuple": Primitive(0, writes=True, cost=600),
-    "connect_tuple": Primitive(3, writes=True, cost=900),
-    "send_tuple": Primitive(3, writes=True, cost=900),
+    "connect_tuple": Primitive(4, writes=True, cost=900),
+    "send_tuple": Primitive(4, writes=True, cost=900),
     "recv_tuple": Primitive(3, writes=True, cost=900),
-    "msg_send_tuple": Primitive(2, writes=True, cost=950),
+    "msg_send_tuple": Primitive(3, writes=True, cost=950),
     "msg_recv_tuple": Primitive(3, writes=True, cost=950),
-    "sockopt_value": Primitive(5, writes=True, cost=350),
-    "prctl_str": Primitive(3, writes=True, cost=60),
-    "ptrace_addr": Primitive(3, writes=True, cost=90),
+    "sockopt_got": Primitive(5, writes=True, cost=350),
+    "sockopt_set": Primitive(4, writes=True, cost=350),
+    "prctl_str": Primitive(2, writes=True, cost=60),
+    "ptrace_addr": Primitive(2, writes=True, cost=90),
     "ptrace_data": Primitive(3, writes=True, cost=120),
-    "task_exe": Primitive(0, writes=True, cost=120),
-    "task_args": Primitive(0, writes=True, cost=180),
+    "task_exe": Primitive(1, writes=True, cost=120),
+    "task_args": Primitive(1, writes=True, cost=180),
     "task_comm": Primitive(0, writes=True, cost=40),
     "task_cwd": Primitive(0, writes=True, cost=2400),
     "task_cgroups": Primitive(0, writes=True, cost=3200),
@@ -147,6 +148,13 @@ PRIMITIVES: dict[str, Primitive] = {
     "exec_args": Primitive(1, writes=True, cost=1500),
     "exec_env": Primitive(1, writes=True, cost=1500),
     "exec_filename": Primitive(1, writes=True, cost=120),
+    # numbers in user memory: they can be unreadable, so they write the parameter themselves
+    "user_u32": Primitive(1, writes=True, cost=50, types=("uint32",)),
+    "user_timespec": Primitive(1, writes=True, cost=70, types=("reltime",)),
+    "iov_size": Primitive(2, writes=True, cost=600, types=("uint32",)),
+    "msg_size": Primitive(1, writes=True, cost=700, types=("uint32",)),
+    "clone3_flags": Primitive(1, writes=True, cost=250, types=("flags32",)),
+    "prctl_int": Primitive(2, writes=True, cost=60, types=("int64",)),
 }
 
 
@@ -207,9 +215,17 @@ def _check(expression: Expression, *, outermost: bool) -> None:
 
 
 def writes(expression: Expression) -> bool:
-    """Whether the expression writes a whole parameter of variable length itself."""
+    """Whether the expression writes a whole parameter itself."""
     primitive = PRIMITIVES.get(expression.name)
     return primitive is not None and primitive.writes
+
+
+def serves(expression: Expression, param_type: str) -> bool:
+    """Whether the expression can be the capture of a parameter of that type."""
+    primitive = PRIMITIVES.get(expression.name)
+    if primitive is None or not primitive.writes:
+        return param_type in TYPE_SIZES
+    return param_type in (primitive.types or VARIABLE_TYPES)
 
 
 def cost(expression: Expression) -> int:

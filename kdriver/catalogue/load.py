@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from kdriver.catalogue.expression import parse_expression, writes
+from kdriver.catalogue.expression import parse_expression, serves
 from kdriver.catalogue.model import (
     CHECKS,
     FORMATS,
@@ -136,6 +136,6 @@ def _check_param(param: Param, catalogue: Catalogue) -> list[str]:
         expression = parse_expression(param.capture)
     except ValueError as error:
         return [*problems, f"capture: {error}"]
-    if writes(expression) != (param.type in VARIABLE_TYPES):
+    if not serves(expression, param.type):
         problems.append(f"capture {param.capture!r} does not yield the type {param.type}")
     return problems
