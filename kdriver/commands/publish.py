@@ -1,0 +1,115 @@
+"""`kdriver publish`: put drivers that passed into a signed repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kdriver.core.artifact import CORE_KERNEL, DriverKind
+from kdriver.core.console import print_json, print_table, size
+from kdriver.core.errors import ExitCode, NotFoundError
+from kdriver.core.kernel import Kernel
+from kdriver.core.paths import cache_dir
+from kdriver.repository.gather import Built, gather, read_built_cache, read_built_folder
+from kdriver.repository.keys import load_keys
+from kdriver.repository.publish import Action, PublishStep, publish
+from kdriver.repository.store import FolderStore
+
+
+@click.command(name="publish")
+@click.option("--repo", type=click.Path(path_type=Path), required=True, help="The repository's folder.")
+@click.option("--keys", type=click.Path(path_type=Path), required=True, help="Folder of the private keys.")
+@click.option("--distro", help="Only kernels of this distribution: debian, debian12.")
+@click.option("--kernel", help="Only this kernel: its key, its `uname -r`, or newest.")
+@click.option("--kind", "kinds", type=click.Choice(list(DriverKind)), multiple=True, help="Only this kind of driver.")
+@click.option("--artifacts", type=click.Path(path_type=Path, exists=True), help="A folder that `build --out` wrote.")
+@click.option("--capture", type=click.Path(path_type=Path, exists=True), help="The kd-capture to publish with them.")
+@click.option("--include-unverified", is_flag=True, help="Publish drivers without a verdict too, marked as such.")
+@click.option("--dry-run", "-n", is_flag=True, help="Say what would be published.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(
+    repo: Path,
+    keys: Path,
+    distro: str | None,
+    kernel: str | None,
+    kinds: tuple[str, ...],
+    artifacts: Path | None,
+    capture: Path | None,
+    include_unverified: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Publish drivers whose verdict is `passed`; a driver that failed is never published.
+
+    Without --distro and --kernel: everything that was built. Killed at any moment, the repository stays valid; what was
+    published before stays. The exit status is 1 when a driver was refused, 5 when it was the only one.
+    """
+    signers = load_keys(keys)
+    built = read_built_folder(artifacts) if artifacts else read_built_cache(cache_dir() / "artifacts")
+    if not built:
+        raise NotFoundError(
+            f"{artifacts or cache_dir() / 'artifacts'}: holds no built driver", hint="Run `kdriver build` first."
+        )
+    wanted = tuple(DriverKind(kind) for kind in kinds) or tuple(DriverKind)
+    candidates = gather(built, _kernels(built, distro, kernel), wanted, cache_dir() / "verdicts")
+    if not candidates:
+        raise NotFoundError(
+            "no driver was built for these kernels and kinds", hint="Run `kdriver build` for them first."
+        )
+    steps = publish(
+        FolderStore(repo),
+        signers,
+        candidates,
+        include_unverified=include_unverified,
+        capture=capture or _capture_tool(),
+        dry_run=dry_run,
+    )
+    _print(steps, repo, dry_run, as_json)
+    refused = [step for step in steps if step.action is Action.REFUSED]
+    if refused and len(steps) == 1:
+        return int(ExitCode.VERIFICATION)
+    return int(ExitCode.SOME_FAILED if refused else ExitCode.DONE)
+
+
+def _kernels(built: tuple[Built, ...], distro: str | None, kernel: str | None) -> tuple[Kernel, ...]:
+    from kernel_index.query import select_kernels
+    from kernel_index.store import load_kernels
+
+    indexed = load_kernels()
+    if distro or kernel:
+        return tuple(select_kernels(indexed, distro=distro, kernel=kernel))
+    keys = {one.artifact.kernel for one in built} - {CORE_KERNEL}
+    found = tuple(one for one in indexed if one.key in keys)
+    missing = sorted(keys - {one.key for one in found})
+    if missing:
+        raise NotFoundError(
+            f"{missing[0]}: was built but is not in the index",
+            hint="Run `kdriver index update`, or choose kernels with --distro and --kernel.",
+        )
+    return found
+
+
+def _capture_tool() -> Path:
+    from builder.tools import build_tools
+
+    return Path(build_tools().capture)
+
+
+def _print(steps: tuple[PublishStep, ...], repo: Path, dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        print_json([step.to_json() for step in steps])
+        return
+    rows = [
+        (
+            step.candidate.kernel.key,
+            str(step.candidate.artifact.kind),
+            f"would be {step.action}" if dry_run and step.action is Action.PUBLISHED else str(step.action),
+            step.reason,
+            size(step.candidate.artifact.size_bytes),
+        )
+        for step in steps
+    ]
+    print_table(("kernel", "kind", "outcome", "reason", "size"), rows)
+    if not dry_run and any(step.action is not Action.REFUSED for step in steps):
+        click.echo(f"{repo}: serve it with `kdriver serve --repo {repo}`")

@@ -1,0 +1,287 @@
+"""Publishing: which drivers go into a repository with which mark, and writing them so that a crash harms nobody."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from kdriver.core.artifact import CORE_KERNEL, DriverKind
+from kdriver.core.errors import IntegrityError
+from kdriver.core.verdict import Outcome
+from kdriver.inspect.elf import strip_signature
+from kdriver.repository import layout
+from kdriver.repository.entries import (
+    DriverEntry,
+    KernelEntry,
+    KernelName,
+    names_from_json,
+    names_to_json,
+    releases_from_json,
+    releases_to_json,
+)
+from kdriver.repository.gather import Candidate
+from kdriver.repository.keys import Keys
+from kdriver.repository.metadata import SignedMetadata
+from kdriver.repository.store import FolderStore
+
+
+class Action(StrEnum):
+    """What happens to one driver of one kernel."""
+
+    PUBLISHED = "published"
+    UNCHANGED = "unchanged"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class PublishStep:
+    """A decision on one candidate. mark: the verdict's outcome as it will stand in the entry."""
+
+    candidate: Candidate
+    action: Action
+    reason: str
+    mark: Outcome
+
+    def to_json(self) -> dict[str, Any]:
+        """A row of `kdriver publish --json`."""
+        return {
+            "kernel": self.candidate.kernel.key,
+            "kind": str(self.candidate.artifact.kind),
+            "outcome": str(self.action),
+            "reason": self.reason,
+            "verdict": str(self.mark),
+            "artifact": self.candidate.artifact.sha256,
+            "size_bytes": self.candidate.artifact.size_bytes,
+        }
+
+
+def plan_publish(
+    candidates: Iterable[Candidate],
+    published: Mapping[str, KernelEntry],
+    *,
+    include_unverified: bool,
+    capture_sha256: str,
+) -> tuple[PublishStep, ...]:
+    """Decide on each candidate, in order. published: the repository's entries by kernel key."""
+    return tuple(
+        _decide(one, _same_version(published.get(one.kernel.key), one), include_unverified, capture_sha256)
+        for one in candidates
+    )
+
+
+def publish(
+    store: FolderStore,
+    keys: Keys,
+    candidates: tuple[Candidate, ...],
+    *,
+    include_unverified: bool = False,
+    capture: Path | None = None,
+    dry_run: bool = False,
+    now: datetime | None = None,
+) -> tuple[PublishStep, ...]:
+    """Publish what passed, under the repository's lock, and return one decision for each candidate.
+
+    capture: the static capture tool to publish with the drivers. Earlier kernels and drivers stay. Raises KdriverError
+    when another publisher is at work, IntegrityError when a file differs from its record.
+    """
+    if dry_run:
+        return _plan(SignedMetadata(store, keys), candidates, include_unverified, capture)
+    with store.locked():
+        metadata = SignedMetadata(store, keys)
+        steps = _plan(metadata, candidates, include_unverified, capture)
+        moment = now or datetime.now(UTC)
+        tool = _put_tool(metadata, capture) if capture and any(s.action is Action.PUBLISHED for s in steps) else ""
+        for step in steps:
+            if step.action in (Action.PUBLISHED, Action.WITHDRAWN):
+                _write(store, metadata, step, tool, moment)
+        metadata.commit(moment)
+    return steps
+
+
+def read_entry(metadata: SignedMetadata, key: str) -> KernelEntry | None:
+    """A kernel's entry, None when the repository has none. Raises IntegrityError when it cannot be read."""
+    content = metadata.read_target(layout.kernel_target(key))
+    if content is None:
+        return None
+    try:
+        return KernelEntry.from_json(json.loads(content))
+    except (ValueError, KeyError, TypeError) as error:
+        raise IntegrityError(f"{key}: its entry cannot be read: {error!r}", hint="Use a newer kdriver.") from error
+
+
+def _plan(
+    metadata: SignedMetadata, candidates: tuple[Candidate, ...], include_unverified: bool, capture: Path | None
+) -> tuple[PublishStep, ...]:
+    entries = {}
+    for key in {one.kernel.key for one in candidates}:
+        entry = read_entry(metadata, key)
+        if entry is not None:
+            entries[key] = entry
+    tool = hashlib.sha256(capture.read_bytes()).hexdigest() if capture else ""
+    return plan_publish(candidates, entries, include_unverified=include_unverified, capture_sha256=tool)
+
+
+def _decide(
+    candidate: Candidate, existing: DriverEntry | None, include_unverified: bool, capture_sha256: str
+) -> PublishStep:
+    verdict = candidate.verdict
+    mark = verdict.outcome if verdict else Outcome.NOT_VERIFIED
+    same_file = existing is not None and existing.artifact == candidate.artifact.sha256
+    if mark is Outcome.FAILED:
+        reason = f"failed verification: {verdict.reason if verdict else ''}"
+        withdraw = existing is not None and same_file and existing.outcome is not Outcome.FAILED
+        return PublishStep(candidate, Action.WITHDRAWN if withdraw else Action.REFUSED, reason, mark)
+    if mark is Outcome.NOT_VERIFIED:
+        why = f"not verified: {verdict.reason}" if verdict else "has no verdict"
+        if not include_unverified:
+            return PublishStep(candidate, Action.REFUSED, why, mark)
+        if existing is not None and existing.outcome is Outcome.PASSED:
+            kept = f"{why}; the published one of this version passed and stays"
+            return PublishStep(candidate, Action.REFUSED, kept, mark)
+        if existing is not None and same_file:
+            return PublishStep(candidate, Action.UNCHANGED, why, mark)
+        return PublishStep(candidate, Action.PUBLISHED, why, mark)
+    assert verdict is not None
+    if existing is not None and same_file and existing.verdict == _digest(_document(verdict.to_json())):
+        fresh_tool = not capture_sha256 or existing.capture == capture_sha256
+        if fresh_tool:
+            return PublishStep(candidate, Action.UNCHANGED, "is published already", mark)
+    return PublishStep(candidate, Action.PUBLISHED, f"passed with {verdict.events} events", mark)
+
+
+def _same_version(entry: KernelEntry | None, candidate: Candidate) -> DriverEntry | None:
+    wanted = (candidate.artifact.kind, candidate.artifact.driver.version)
+    return next((one for one in entry.drivers if (one.kind, one.driver.version) == wanted), None) if entry else None
+
+
+def _write(store: FolderStore, metadata: SignedMetadata, step: PublishStep, tool: str, now: datetime) -> None:
+    kernel = step.candidate.kernel
+    entry = read_entry(metadata, kernel.key) or KernelEntry(
+        kernel.key, kernel.distro, kernel.arch, kernel.release, kernel.build
+    )
+    former = _same_version(entry, step.candidate)
+    driver = _put_driver(metadata, step, tool or (former.capture if former else ""), now)
+    aliases = _link_aliases(store, driver, former)
+    driver = replace(driver, aliases=aliases)
+    _put_entry(metadata, _with_driver(entry, driver))
+    _put_names(metadata, entry)
+    if driver.kind is DriverKind.CORE and driver.outcome is Outcome.PASSED:
+        _put_core(metadata, driver, kernel.key)
+
+
+def _put_driver(metadata: SignedMetadata, step: PublishStep, tool: str, now: datetime) -> DriverEntry:
+    artifact, kernel, verdict = step.candidate.artifact, step.candidate.kernel, step.candidate.verdict
+    record = _document(artifact.to_json())
+    metadata.put_target(layout.record_target(_digest(record)), record)
+    verdict_digest = ""
+    if verdict is not None:
+        verdict_record = _document(verdict.to_json())
+        verdict_digest = _digest(verdict_record)
+        metadata.put_target(layout.verdict_target(verdict_digest), verdict_record)
+    target = layout.artifact_target(artifact.sha256, artifact.file_name)
+    metadata.put_target_file(target, step.candidate.path, artifact.sha256)
+    content = step.candidate.path.read_bytes()
+    return DriverEntry(
+        kind=artifact.kind,
+        artifact=artifact.sha256,
+        size_bytes=len(content),
+        name=artifact.name,
+        driver=artifact.driver,
+        compiler=artifact.compiler,
+        vermagic=artifact.vermagic,
+        signed=artifact.kind is DriverKind.KMOD and len(strip_signature(content)) != len(content),
+        outcome=step.mark,
+        reason=step.reason,
+        verdict=verdict_digest,
+        record=_digest(record),
+        capture=tool,
+        aliases=layout.peer_aliases(
+            distro=kernel.distro,
+            arch=kernel.arch,
+            release=kernel.release,
+            build=kernel.build,
+            kind=artifact.kind,
+            name=artifact.name,
+            driver=artifact.driver,
+        )
+        if step.mark is Outcome.PASSED
+        else (),
+        published_at=now.isoformat(timespec="seconds"),
+    )
+
+
+def _link_aliases(store: FolderStore, driver: DriverEntry, former: DriverEntry | None) -> tuple[str, ...]:
+    """Give the driver its addresses in Falco's naming; one that belongs to another kernel stays with it: two Debian
+    kernels can share falcoctl's shortened name, and the wrong file would be worse than none."""
+    stored = layout.stored_path(driver.target, driver.artifact)
+    mine = {driver.artifact, former.artifact if former else ""}
+    linked = []
+    for alias in driver.aliases:
+        if store.exists(alias) and _digest(store.read(alias)) not in mine:
+            continue
+        store.link(alias, stored)
+        linked.append(alias)
+    for alias in former.aliases if former else ():
+        if alias not in linked and store.exists(alias) and _digest(store.read(alias)) in mine:
+            store.path(alias).unlink()
+    return tuple(linked)
+
+
+def _with_driver(entry: KernelEntry, driver: DriverEntry) -> KernelEntry:
+    """The entry with this driver in the place of the one with its kind and version; newest version first."""
+    same = (driver.kind, driver.driver.version)
+    others = [one for one in entry.drivers if (one.kind, one.driver.version) != same]
+    ordered = sorted([*others, driver], key=lambda one: (_version_key(one.driver.version), one.kind), reverse=True)
+    return replace(entry, drivers=tuple(ordered))
+
+
+def _put_entry(metadata: SignedMetadata, entry: KernelEntry) -> None:
+    metadata.put_target(layout.kernel_target(entry.key), _document(entry.to_json()))
+
+
+def _put_names(metadata: SignedMetadata, entry: KernelEntry) -> None:
+    target = layout.release_target(entry.arch, entry.release)
+    known = metadata.read_target(target)
+    kernels = releases_from_json(json.loads(known)) if known else ()
+    if entry.key not in {one.key for one in kernels}:
+        kernels = (*kernels, KernelName(entry.key, entry.distro, entry.build))
+        metadata.put_target(target, _document(releases_to_json(entry.release, kernels)))
+    target = layout.names_target(entry.arch)
+    known = metadata.read_target(target)
+    keys = names_from_json(json.loads(known)) if known else ()
+    if entry.key not in keys:
+        metadata.put_target(target, _document(names_to_json((*keys, entry.key))))
+
+
+def _put_core(metadata: SignedMetadata, driver: DriverEntry, passed_on: str) -> None:
+    """Offer a CO-RE object that passed somewhere to kernels that nobody verified, marked as such."""
+    arch = CORE_KERNEL.split("/")[1]
+    entry = read_entry(metadata, CORE_KERNEL) or KernelEntry(CORE_KERNEL, "", arch, "", "")
+    reason = f"passed on {passed_on}; not tried on this kernel"
+    offered = replace(driver, outcome=Outcome.NOT_VERIFIED, verdict="", reason=reason, aliases=())
+    _put_entry(metadata, _with_driver(entry, offered))
+
+
+def _put_tool(metadata: SignedMetadata, capture: Path) -> str:
+    digest = _digest(capture.read_bytes())
+    metadata.put_target_file(layout.tool_target(digest), capture, digest)
+    return digest
+
+
+def _version_key(version: str) -> tuple[int, ...]:
+    return tuple(int(part) if part.isdigit() else 0 for part in version.split("+")[0].split("."))
+
+
+def _document(value: dict[str, Any]) -> bytes:
+    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
