@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,10 +43,12 @@ def run_logged(
     timeout_s: float,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
+    on_start: Callable[[int], None] | None = None,
 ) -> Completed:
     """Run a program with both outputs appended to `log`; never raises for a failure, only OSError
     (FileNotFoundError where the program does not exist). On time-out or an exception here the whole
-    process group is killed: nothing is left behind."""
+    process group is killed: nothing is left behind. on_start gets the process's id, which is its group's too:
+    another thread can kill the group and so end this call."""
     log.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     with log.open("ab") as out:
@@ -63,6 +65,8 @@ def run_logged(
         )
         timed_out = False
         try:
+            if on_start is not None:
+                on_start(process.pid)
             status = process.wait(timeout=timeout_s)
         except subprocess.TimeoutExpired:
             timed_out = True

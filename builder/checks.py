@@ -1,0 +1,96 @@
+"""What is checked of every artifact before it counts as built. Each function returns what is wrong, one line each."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from builder.toolchain import Harmless
+from kdriver.core.artifact import DriverKind, DriverVersion
+from kdriver.core.errors import IntegrityError
+from kdriver.inspect.btf import count_core_relocations, parse_btf
+from kdriver.inspect.elf import ModuleFacts, ObjectFacts, read_object
+from kdriver.inspect.symvers import compare_symbols
+
+_WARNING = re.compile(r"\b(warning|WARNING)\b:? ")
+GPL_COMPATIBLE = ("GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL")
+"""Licences that the kernel takes as compatible. Source: include/linux/license.h."""
+PROGRAM_SECTIONS = ("raw_tp/", "raw_tracepoint/", "tp/", "tracepoint/", "tp_btf/", "kprobe/", "kretprobe/")
+_MOST_LISTED = 5
+
+
+def find_warnings(log: str, kind: DriverKind, harmless: tuple[Harmless, ...]) -> list[str]:
+    """Lines of a build log that warn, but for those that the table of harmless ones names for this kind."""
+    patterns = [one.pattern for one in harmless if kind in one.kinds]
+    return [
+        line.strip()
+        for line in log.splitlines()
+        if not line.startswith("$ ") and _WARNING.search(line) and not any(one.search(line.strip()) for one in patterns)
+    ]
+
+
+def check_module(
+    module: ModuleFacts, *, release: str, exported: dict[str, int], modversions: bool, driver: DriverVersion, name: str
+) -> list[str]:
+    """A module against the kernel that it was built for. exported: the kernel's Module.symvers."""
+    problems = []
+    if module.release != release:
+        problems.append(f"vermagic is of {module.release or 'no kernel'}, {release} was asked for")
+    if modversions and not module.versions:
+        problems.append("the kernel wants symbol CRCs, the module has none")
+    mismatches = compare_symbols(module, exported)
+    problems += [str(one) for one in mismatches[:_MOST_LISTED]]
+    if len(mismatches) > _MOST_LISTED:
+        problems.append(f"and {len(mismatches) - _MOST_LISTED} more symbols")
+    if module.value("license") not in GPL_COMPATIBLE:
+        problems.append(f"the license {module.value('license')!r} is not compatible with the kernel's")
+    if module.value("name") not in ("", name):
+        problems.append(f"the module is called {module.value('name')}, {name} was asked for")
+    expected = {"version": driver.version, "kd_api": driver.api, "kd_schema": driver.schema}
+    for key, value in expected.items():
+        if module.value(key) != value:
+            problems.append(f"modinfo {key} is {module.value(key) or 'missing'}, {value} was expected")
+    return problems
+
+
+def check_bpf(path: Path, release: str) -> list[str]:
+    """A per-kernel eBPF object: programs, licence, types, and the release that its loader compares with the host's."""
+    found = read_object(path)
+    problems = _check_object(found)
+    if found.text("kd_release") != release:
+        problems.append(f"section kd_release says {found.text('kd_release') or 'nothing'}, {release} was asked for")
+    return problems
+
+
+def check_core(path: Path) -> list[str]:
+    """A CO-RE object: programs, licence, types, and relocations that move its accesses on the running kernel."""
+    found = read_object(path)
+    problems = _check_object(found)
+    try:
+        if not count_core_relocations(found.sections.get(".BTF.ext", b"")):
+            problems.append("section .BTF.ext holds no CO-RE relocations: accesses would not fit any other kernel")
+    except IntegrityError as error:
+        problems.append(error.message)
+    return problems
+
+
+def _check_object(found: ObjectFacts) -> list[str]:
+    problems = []
+    if found.machine != "EM_BPF":
+        problems.append(f"the object is for {found.machine}, not for eBPF")
+    programs = [name for name in found.programs if name != ".text"]
+    if not programs:
+        problems.append("the object holds no programs")
+    problems += [
+        f"section {name} is of no kind of program that kdriver loads"
+        for name in programs
+        if not name.startswith(PROGRAM_SECTIONS)
+    ]
+    if found.text("license") not in GPL_COMPATIBLE:
+        problems.append(f"section license says {found.text('license') or 'nothing'}, GPL was expected")
+    try:
+        if not parse_btf(found.sections.get(".BTF", b"")).types:
+            problems.append("section .BTF holds no types")
+    except IntegrityError as error:
+        problems.append(error.message)
+    return problems

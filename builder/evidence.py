@@ -1,0 +1,78 @@
+"""What kernel headers say of the kernel and of the compiler that built it: read from their files, never guessed.
+
+Sources, in order of trust for the compiler: CONFIG_CC_VERSION_TEXT and CONFIG_GCC_VERSION of `.config` (Linux 4.18+),
+Debian's `.kernelvariables`, and include/generated/compile.h (every kernel that ships it).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.failure import Failure, StepError
+from kdriver.inspect.elf import needed_glibc
+
+# The host programs that the build of an external module runs on x86_64. Since 6.12 Debian's modpost and objtool are
+# wrappers that start the file with the suffix of the target.
+_HOST_TOOLS = (
+    "scripts/basic/fixdep",
+    "scripts/mod/modpost",
+    "scripts/mod/modpost.real-lsb-64",
+    "scripts/recordmcount",
+    "tools/objtool/objtool",
+    "tools/objtool/objtool.real-x86",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Facts of one header tree.
+
+    release: `uname -r` (UTS_RELEASE). compiler: the compiler's version text. gcc: its (major, minor), (0, 0) for clang.
+    modversions: whether modules carry symbol CRCs. glibc: what the host tools need, (0, 0) for none; glibc_tool: which.
+    """
+
+    release: str
+    compiler: str
+    gcc: tuple[int, int]
+    modversions: bool
+    glibc: tuple[int, int]
+    glibc_tool: str
+
+
+def read_evidence(build_dir: Path) -> Evidence:
+    """Read the facts of a header tree. Raises StepError (headers) naming what is missing."""
+    config = _text(build_dir / ".config")
+    release = re.search(r'^#define UTS_RELEASE "([^"]+)"', _text(build_dir / "include/generated/utsrelease.h"), re.M)
+    if release is None:
+        raise StepError(Failure.HEADERS, f"{build_dir.name} has no UTS_RELEASE in include/generated/utsrelease.h")
+    compiler, gcc = _compiler(build_dir, config)
+    needs = [(needed_glibc(build_dir / tool), tool) for tool in _HOST_TOOLS if (build_dir / tool).is_file()]
+    glibc, tool = max(needs, default=((0, 0), ""))
+    return Evidence(release[1], compiler, gcc, "CONFIG_MODVERSIONS=y" in config.splitlines(), glibc, tool)
+
+
+def _compiler(build_dir: Path, config: str) -> tuple[str, tuple[int, int]]:
+    text = re.search(r'^CONFIG_CC_VERSION_TEXT="([^"]*)"', config, re.M)
+    if re.search(r"^CONFIG_CC_IS_CLANG=y", config, re.M):
+        return (text[1] if text else "clang", (0, 0))
+    number = re.search(r"^CONFIG_GCC_VERSION=(\d+)", config, re.M)
+    if number is not None and int(number[1]):
+        return (text[1] if text else "gcc", (int(number[1]) // 10000, int(number[1]) // 100 % 100))
+    header = re.search(r'^#define LINUX_COMPILER\s+"([^"]*)"', _text(build_dir / "include/generated/compile.h"), re.M)
+    for found in (text, header):
+        version = found and re.search(r"gcc\D.*?\b(\d+)\.(\d+)(?:\.\d+)?\b(?![\d+~-])", found[1])
+        if found and version:
+            return (found[1], (int(version[1]), int(version[2])))
+    named = re.search(r"\bgcc-(\d+)(?:\.(\d+))?\s*$", _text(build_dir / ".kernelvariables"), re.M)
+    if named is not None:
+        return (f"gcc-{named[1]}", (int(named[1]), int(named[2] or 0)))
+    raise StepError(
+        Failure.HEADERS,
+        f"{build_dir.name} does not say which compiler built the kernel (.config, compile.h, .kernelvariables)",
+    )
+
+
+def _text(path: Path) -> str:
+    return path.read_text(errors="replace") if path.is_file() else ""

@@ -1,0 +1,60 @@
+"""Why a build failed: a class that a batch can be counted by, one line, and the log that tells the rest."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from pathlib import Path
+
+from kdriver.core.errors import BuildError
+
+
+class Failure(StrEnum):
+    """The classes of failure; a reason begins with its class."""
+
+    DOWNLOAD = "download"
+    HEADERS = "headers"
+    TOOLCHAIN = "toolchain"
+    LIBC = "C library"
+    PROBE = "compile probe"
+    COMPILE = "compile"
+    CHECK = "check"
+    STOPPED = "stopped"
+    BUG = "bug in kdriver"
+
+
+class StepError(BuildError):
+    """One step of one build said no. log: what the step printed. detail: the lines of it that matter, for a person."""
+
+    def __init__(
+        self, failure: Failure, fact: str, *, hint: str | None = None, log: Path | None = None, detail: str = ""
+    ) -> None:
+        super().__init__(f"{failure}: {fact}", hint=hint)
+        self.failure = failure
+        self.log = log
+        self.detail = detail
+
+
+_ERROR_LINE = re.compile(r"(^|[\s:])(fatal error|error|ERROR|undefined reference)\b")
+_NOISE = re.compile(r"^(make(\[\d+\])?: |\$ )")
+
+
+def first_error(log: str) -> str:
+    """The first line of a build log that names an error, else its last line that says something, else empty.
+
+    Lines of make itself only repeat that something went wrong before.
+    """
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    meaningful = [line for line in lines if not _NOISE.match(line)]
+    for line in meaningful:
+        if _ERROR_LINE.search(line):
+            return line
+    return (meaningful or lines or [""])[-1]
+
+
+def relevant_lines(log: str, count: int = 8) -> str:
+    """Up to `count` lines of a build log from the first error on (the compiler's remarks on it follow)."""
+    lines = log.splitlines()
+    first = first_error(log)
+    start = next((number for number, line in enumerate(lines) if line.strip() == first), max(0, len(lines) - count))
+    return "\n".join(lines[start : start + count])

@@ -1,0 +1,157 @@
+"""Kernel headers: the closure of a kernel's header packages, unpacked once without installing, shared read-only."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+
+from builder.evidence import Evidence, read_evidence
+from builder.failure import Failure, StepError
+from kdriver.core.artifact import Input
+from kdriver.core.kernel import Kernel, Package, PackageRole
+
+_ROLES = (PackageRole.HEADERS, PackageRole.HEADERS_COMMON, PackageRole.KBUILD)
+_LAYOUT = "2"
+"""Part of a tree's digest: raised when a tree is unpacked or mended in another way."""
+_FACTS = "facts.json"
+_KEPT_ARCH = {"x86_64": ("x86",)}
+
+Fetcher = Callable[[Kernel, Package], Path]
+"""Gets a package file, from the cache or a mirror; its digest has been checked."""
+Unpacker = Callable[[Path, Path, Callable[[str], bool]], None]
+"""Unpacks a package file into a folder; the function says which members (paths without a leading `./`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderTree:
+    """Unpacked headers. digest: of the packages. root: holds `usr/src` and `usr/lib`. build_dir: what `make -C` gets
+    (configuration and generated headers). source_dir: the common headers (the same folder for some distributions)."""
+
+    digest: str
+    root: Path
+    build_dir: Path
+    source_dir: Path
+    evidence: Evidence
+    inputs: tuple[Input, ...]
+
+
+def header_packages(kernel: Kernel) -> tuple[Package, ...]:
+    """The packages that a build needs, in a fixed order; empty when the index knows no headers of this kernel."""
+    found = tuple(package for role in _ROLES for package in kernel.packages if package.role is role)
+    return found if any(package.role is PackageRole.HEADERS for package in found) else ()
+
+
+def header_digest(packages: tuple[Package, ...]) -> str:
+    """SHA-256 that names a header set: the digests of its packages and how we unpack them."""
+    parts = sorted(package.sha256 for package in packages)
+    return hashlib.sha256("\0".join([_LAYOUT, *parts]).encode()).hexdigest()
+
+
+def prepare_headers(kernel: Kernel, cache: Path, fetch: Fetcher, unpack: Unpacker) -> HeaderTree:
+    """The unpacked headers of a kernel, in `cache`/<digest>; unpacked now when they are not there yet.
+
+    Raises StepError (headers) when the packages do not hold what a build needs, and what fetch and unpack raise.
+    A process that is killed leaves only a hidden folder, never a tree that looks whole.
+    """
+    packages = header_packages(kernel)
+    if not packages:
+        raise StepError(Failure.HEADERS, f"{kernel.key}: the index knows no header packages of this kernel")
+    digest = header_digest(packages)
+    home = cache / digest[:32]
+    with _locked(cache / f".{home.name}.lock"):
+        if not _is_whole(home):
+            files = [fetch(kernel, package) for package in packages]
+            _unpack_to(home, files, _KEPT_ARCH.get(kernel.arch, ()), unpack)
+        facts = json.loads((home / _FACTS).read_text())
+    evidence = Evidence(**{**facts["evidence"], **{key: tuple(facts["evidence"][key]) for key in ("gcc", "glibc")}})
+    if evidence.release != kernel.release:
+        raise StepError(Failure.HEADERS, f"{kernel.key}: the headers are of {evidence.release}")
+    return HeaderTree(
+        digest,
+        home / "tree",
+        home / "tree" / facts["build_dir"],
+        home / "tree" / facts["source_dir"],
+        evidence,
+        tuple(Input(package.file_name, package.sha256) for package in packages),
+    )
+
+
+def is_wanted(member: str, architectures: tuple[str, ...]) -> bool:
+    """Whether a build can need that member of a header package: not the documents, not other architectures'
+    headers, and not /lib/modules, whose links lead out of the tree. Half of the files are left out so."""
+    parts = PurePosixPath(member).parts
+    if parts[:2] in (("usr", "share"), ("lib", "modules")) or parts[:3] == ("usr", "lib", "modules"):
+        return False
+    if architectures and parts[:2] == ("usr", "src") and len(parts) > 4 and parts[3] == "arch":
+        return parts[4] in architectures
+    return True
+
+
+def mend_makefile(text: str, root: Path) -> str:
+    """A Makefile with its absolute paths to the installed headers led into the tree.
+
+    Debian's is one or two lines such as `include /usr/src/linux-headers-6.1.0-56-common/Makefile`.
+    """
+    return re.sub(r"(?<![\w./-])/usr/(src|lib/linux-kbuild)", lambda found: f"{root}/usr/{found[1]}", text)
+
+
+def _unpack_to(home: Path, files: list[Path], architectures: tuple[str, ...], unpack: Unpacker) -> None:
+    scratch = Path(tempfile.mkdtemp(prefix=f".{home.name}.", dir=home.parent))
+    try:
+        tree = scratch / "tree"
+        tree.mkdir()
+        for file in files:
+            unpack(file, tree, lambda member: is_wanted(member, architectures))
+        build_dir = _only_folder(tree, "include/generated/utsrelease.h")
+        source_dir = _only_folder(tree, "include/linux/kernel.h")
+        makefile = build_dir / "Makefile"
+        makefile.write_text(mend_makefile(makefile.read_text(), home / "tree"))
+        facts = {
+            "home": str(home),
+            "build_dir": str(build_dir.relative_to(tree)),
+            "source_dir": str(source_dir.relative_to(tree)),
+            "evidence": asdict(read_evidence(build_dir)),
+        }
+        (scratch / _FACTS).write_text(json.dumps(facts, indent=2) + "\n")
+        if home.exists():  # moved here from elsewhere, or damaged
+            shutil.rmtree(home)
+        scratch.chmod(0o755)
+        scratch.rename(home)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+
+
+def _only_folder(tree: Path, file: str) -> Path:
+    found = sorted(
+        path for path in (tree / "usr" / "src").glob("*") if (path / file).is_file() and not path.is_symlink()
+    )
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        raise StepError(Failure.HEADERS, f"exactly one folder of the header packages should hold {file}, found {names}")
+    return found[0]
+
+
+def _is_whole(home: Path) -> bool:
+    """Whether a tree is there and stands where it was mended for."""
+    try:
+        return bool(json.loads((home / _FACTS).read_text())["home"] == str(home))
+    except (FileNotFoundError, ValueError, KeyError):
+        return False
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a file lock, so that two processes do not unpack the same headers; a killed one gives it up."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,96 @@
+"""The eBPF probe of one kernel: compiled against its headers for the host, to LLVM code that llc then turns to eBPF.
+
+`clang -target bpf` cannot parse kernel headers (their inline assembly is x86's), so the front end runs for x86 and
+only the back end is eBPF. Two processes with a file between them: llc makes a valid, empty object of empty input, so
+a pipe would hide a clang that failed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from builder.headers import HeaderTree
+from builder.kinds.step import Workplace, only_source
+from builder.probes import HEADER, ProbeResult
+from builder.toolchain import Llvm
+
+_DEFINES = ("-D__KERNEL__", "-D__BPF_TRACING__", "-D__TARGET_ARCH_x86", "-DCC_USING_FENTRY")
+"""CC_USING_FENTRY: headers of 7.x refuse a compiler that does not say that it supports -mfentry."""
+_CODE = (
+    "-std=gnu11", "-fms-extensions", "-fshort-wchar", "-O2", "-g", "-fno-stack-protector", "-fno-jump-tables",
+    "-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fno-strict-aliasing",
+)  # fmt: skip
+"""As kbuild compiles the kernel where it changes meaning; no jump tables, stack protector or unwinding in eBPF."""
+_WARNINGS = (
+    "-Wall",
+    "-Wno-address-of-packed-member",
+    "-Wno-gnu-variable-sized-type-not-at-end",
+    "-Wno-unused-function",
+)
+"""The kernel's headers are system headers here (-isystem), so that clang judges only the driver's code. Its generated
+functions are not all used by every object."""
+
+
+def include_argv(tree: HeaderTree) -> list[str]:
+    """The kernel's include folders in kbuild's order, and the headers that kbuild includes first.
+
+    compiler-version.h exists from 5.15 on and compiler_types.h from 4.15 on; they are left out where they are missing.
+    """
+    source, build = tree.source_dir, tree.build_dir
+    folders = [
+        source / "arch/x86/include", build / "arch/x86/include/generated", source / "include", build / "include",
+        source / "arch/x86/include/uapi", build / "arch/x86/include/generated/uapi", source / "include/uapi",
+        build / "include/generated/uapi",
+    ]  # fmt: skip
+    firsts = [source / "include/linux" / name for name in ("compiler-version.h", "kconfig.h", "compiler_types.h")]
+    argv = [part for folder in dict.fromkeys(folders) for part in ("-isystem", str(folder))]
+    return argv + [part for first in firsts if first.is_file() for part in ("-include", str(first))]
+
+
+def clang_argv(
+    tree: HeaderTree, llvm: Llvm, *, source: Path, out: Path, root: Path, resources: Path, release: str, name: str
+) -> list[str]:
+    """clang from C to LLVM code. resources: clang's own folder (stdarg.h stands there). Paths of this machine do not
+    show in the result's line information."""
+    return [
+        llvm.clang.path, "-nostdinc", "-isystem", str(resources / "include"), *include_argv(tree),
+        f"-I{root}/common", f"-I{root}/gen", f"-I{source.parent}", *_DEFINES, f'-DKD_RELEASE="{release}"',
+        f'-DKD_NAME="{name}"', *_CODE, *_WARNINGS, f"-ffile-prefix-map={root}/=", f"-ffile-prefix-map={tree.root}/=",
+        "-fdebug-compilation-dir=.", "-emit-llvm", "-c", str(source), "-o", str(out),
+    ]  # fmt: skip
+
+
+def llc_argv(llvm: Llvm, *, source: Path, out: Path) -> list[str]:
+    """llc from LLVM code to an eBPF object."""
+    return [llvm.llc, "-march=bpf", f"-mcpu={llvm.mcpu}", "-filetype=obj", "-o", str(out), str(source)]
+
+
+def strip_argv(llvm: Llvm, path: Path) -> list[str]:
+    """Take DWARF out; .BTF and .BTF.ext stay."""
+    return [llvm.strip, "-g", str(path)]
+
+
+def resource_folder(llvm: Llvm, work: Workplace) -> Path:
+    """Where clang keeps its own headers; it answers on its output, which is read from a file of its own."""
+    answer = work.root / "resources.log"
+    asking = Workplace(work.root, answer, work.executor, work.toolchain)
+    asking.run([llvm.clang.path, "-print-resource-dir"])
+    return Path(answer.read_text().splitlines()[-1])
+
+
+def build_bpf(work: Workplace, tree: HeaderTree, probes: ProbeResult, llvm: Llvm, name: str) -> Path:
+    """Compile and strip; the result's path. Raises StepError (compile)."""
+    (work.root / "gen" / HEADER).write_text(probes.header())
+    source = only_source(work.root / "bpf", "*.bpf.c")
+    code, out = work.root / "kdriver.bc", work.root / "kdriver.bpf.o"
+    release = tree.evidence.release
+    resources = resource_folder(llvm, work)
+    work.run(
+        clang_argv(
+            tree, llvm, source=source, out=code, root=work.root, resources=resources, release=release, name=name
+        ),
+        reads=(tree.root,),
+    )
+    work.run(llc_argv(llvm, source=code, out=out))
+    work.run(strip_argv(llvm, out))
+    return out

@@ -1,0 +1,60 @@
+"""What all kinds share: where a build works, and running one command of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.environment import build_environment
+from builder.failure import Failure, StepError, first_error, relevant_lines
+from kdriver.executors.task import Executor, Task
+
+TIMEOUT_S = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """Where one build works. root: a folder of its own, with the driver source's folders and `gen` in it.
+    log: what the commands print."""
+
+    root: Path
+    log: Path
+    executor: Executor
+    toolchain: str
+
+    def run(self, argv: list[str], *, reads: tuple[Path, ...] = ()) -> None:
+        """Run one command in the workplace. Raises StepError (compile) with the first error that it printed."""
+        completed = self.executor.run(
+            Task(
+                argv=tuple(argv),
+                cwd=self.root,
+                log=self.log,
+                timeout_s=TIMEOUT_S,
+                reads=reads,
+                writes=(self.root,),
+                env=build_environment(),
+                toolchain=self.toolchain,
+            )
+        )
+        if completed.timed_out:
+            raise StepError(Failure.COMPILE, f"{Path(argv[0]).name} did not end within {TIMEOUT_S:.0f} s", log=self.log)
+        if not completed.ok:
+            printed = self.log.read_text(errors="replace")
+            fact = (
+                shorten(first_error(printed), self.root) or f"{Path(argv[0]).name} ended with status {completed.status}"
+            )
+            raise StepError(Failure.COMPILE, fact, log=self.log, detail=shorten(relevant_lines(printed), self.root))
+
+
+def shorten(text: str, root: Path) -> str:
+    """Text of a log without the path of the workplace, which is gone when a person reads it."""
+    return text.replace(f"{root}/", "")
+
+
+def only_source(folder: Path, pattern: str) -> Path:
+    """The one file of a driver source that is compiled to an object. Raises StepError (compile)."""
+    found = sorted(folder.glob(pattern))
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        raise StepError(Failure.COMPILE, f"exactly one {pattern} was expected in {folder.name}/, found {names}")
+    return found[0]

@@ -1,0 +1,181 @@
+"""The compilers: chosen by evidence from those that are installed, each recorded by what it says of itself."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from builder.failure import Failure, StepError
+from kdriver.core.artifact import DriverKind
+
+CLANG_VARIABLE = "KDRIVER_CLANG"
+_TABLE = Path(__file__).with_name("toolchain.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Compiler:
+    """An installed compiler. path: absolute. version: (major, minor). text: first line of `--version`."""
+
+    path: str
+    version: tuple[int, int]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Llvm:
+    """clang with llc and llvm-strip of the same release. mcpu: the eBPF instruction set that objects are built for."""
+
+    clang: Compiler
+    llc: str
+    strip: str
+    mcpu: str
+
+
+@dataclass(frozen=True, slots=True)
+class Harmless:
+    """A warning that does not fail a build, with the reason why."""
+
+    pattern: re.Pattern[str]
+    kinds: tuple[DriverKind, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClangPin:
+    """Kernels, by the beginning of their release, whose verifier needs another clang than the default."""
+
+    release: str
+    clang: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What toolchain.toml says."""
+
+    clang: str
+    mcpu: str
+    pins: tuple[ClangPin, ...]
+    harmless: tuple[Harmless, ...]
+
+
+@lru_cache(maxsize=1)
+def load_table() -> Table:
+    """Read toolchain.toml, which ships with the builder. Raises KeyError or ValueError when it is of another shape."""
+    table = tomllib.loads(_TABLE.read_text())
+    return Table(
+        table["clang"]["default"],
+        table["clang"]["mcpu"],
+        tuple(ClangPin(row["release"], row["clang"], row["why"]) for row in table["clang"].get("pin", ())),
+        tuple(
+            Harmless(re.compile(row["pattern"]), tuple(DriverKind(kind) for kind in row["kinds"]), row["why"])
+            for row in table["harmless"]
+        ),
+    )
+
+
+def gcc_name(version: tuple[int, int]) -> str:
+    """What the compiler of that version is called: `gcc-12`; before gcc 5 the minor number counts: `gcc-4.8`."""
+    return f"gcc-{version[0]}.{version[1]}" if version[0] < 5 else f"gcc-{version[0]}"
+
+
+def choose_gcc(wanted: tuple[int, int], installed: Iterable[Compiler]) -> Compiler:
+    """The installed compiler for a kernel that was built with gcc `wanted`: the same major version, else the nearest
+    newer one. An older one lacks flags that the kernel uses (facts: gcc 10 on a gcc 12 kernel), so it is never taken.
+
+    Raises StepError (toolchain) when there is none.
+    """
+    name = gcc_name(wanted)
+
+    def rank(compiler: Compiler) -> tuple[int, ...]:
+        # Before gcc 5, 4.8 and 4.9 are as far apart as 5 and 6; the exact minor number, then the newest, wins.
+        return (compiler.version[0], abs(compiler.version[1] - wanted[1]) if wanted[0] < 5 else -compiler.version[1])
+
+    fitting = [one for one in installed if one.version[0] >= wanted[0] and (wanted[0] >= 5 or one.version >= wanted)]
+    if not fitting:
+        raise StepError(
+            Failure.TOOLCHAIN,
+            f"compiler {name} is missing, and no newer gcc is installed",
+            hint=f"apt-get install {name}",
+        )
+    return min(fitting, key=rank)
+
+
+def choose_clang_name(release: str, table: Table, override: str | None) -> str:
+    """The clang for a kernel's objects: KDRIVER_CLANG, else the pin of that kernel, else the default."""
+    if override:
+        return override
+    return next((pin.clang for pin in table.pins if release.startswith(pin.release)), table.clang)
+
+
+def find_gccs(path: str | None = None) -> tuple[Compiler, ...]:
+    """All gcc's on PATH, by version. Of several of one version the one that says so in its name (`gcc-12`) counts."""
+    found: dict[tuple[int, int], Compiler] = {}
+    folders = [Path(one) for one in (os.environ.get("PATH", "") if path is None else path).split(os.pathsep) if one]
+    programs = [program for folder in folders for program in sorted(folder.glob("gcc*"))]
+    for program in sorted(programs, key=lambda one: one.name == "gcc"):
+        if re.fullmatch(r"gcc(-\d+(\.\d+)?)?", program.name) and os.access(program, os.X_OK):
+            compiler = identify(str(program))
+            if compiler is not None:
+                found.setdefault(compiler.version, compiler)
+    return tuple(found[version] for version in sorted(found))
+
+
+def find_llvm(release: str = "", path: str | None = None) -> Llvm:
+    """clang, llc and llvm-strip for a kernel. Raises StepError (toolchain) naming what is missing."""
+    table = load_table()
+    name = choose_clang_name(release, table, os.environ.get(CLANG_VARIABLE))
+    program = shutil.which(name, path=path)
+    clang = identify(program) if program else None
+    suffix = Path(name).name.removeprefix("clang")
+    if clang is None:
+        raise StepError(
+            Failure.TOOLCHAIN,
+            f"compiler {name} is missing",
+            hint=f"apt-get install clang{suffix} llvm{suffix}, or name another clang in {CLANG_VARIABLE}.",
+        )
+    folder = str(Path(clang.path).parent)
+    beside = {tool: shutil.which(f"{tool}{suffix}", path=folder) for tool in ("llc", "llvm-strip")}
+    for tool, found in beside.items():
+        if found is None:
+            raise StepError(
+                Failure.TOOLCHAIN,
+                f"{tool}{suffix} is missing beside {clang.path}",
+                hint=f"apt-get install llvm{suffix}",
+            )
+    return Llvm(clang, str(beside["llc"]), str(beside["llvm-strip"]), table.mcpu)
+
+
+@lru_cache(maxsize=64)
+def identify(program: str) -> Compiler | None:
+    """What a compiler says of itself, or None when it does not answer like gcc or clang."""
+    try:
+        answer = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, timeout=30, env={"LC_ALL": "C", "PATH": os.defpath}
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    text = (answer.stdout.splitlines() or [""])[0]
+    # `gcc-12 (Debian 12.2.0-14+deb12u1) 12.2.0`, `Debian clang version 16.0.6 (15~deb12u1)`
+    number = re.search(r"clang version (\d+)\.(\d+)", text) or re.search(r"\) (\d+)\.(\d+)", text)
+    if answer.returncode != 0 or number is None:
+        return None
+    return Compiler(str(Path(program).absolute()), (int(number[1]), int(number[2])), text)
+
+
+def require_libc(needed: tuple[int, int], tool: str, there: tuple[int, int]) -> None:
+    """Raise StepError (C library) when the headers' host tools need a newer glibc than tasks run with."""
+    if needed > there:
+        has = f"{there[0]}.{there[1]}" if there != (0, 0) else "no glibc"
+        raise StepError(
+            Failure.LIBC,
+            f"{Path(tool).name} of the kernel's headers needs glibc {needed[0]}.{needed[1]}, this machine has {has}",
+            hint="Build on a machine or in a container of the kernel's own distribution release.",
+        )
