@@ -68,6 +68,8 @@ class Kernel:
     compiler: the compiler package that the headers depend on (`gcc-12`), empty where unknown.
     libc: the least C library version that the headers' host tools need (`2.34`), empty where unknown.
     first_seen, last_seen: UTC dates, `YYYY-MM-DD`.
+    named_by: the metapackages that name this kernel as their newest now: `linux-image-amd64`; with the suite in
+    front (`bookworm-backports/linux-image-amd64`) where it is one that apt takes nothing from by itself.
     """
 
     distro: str
@@ -83,6 +85,7 @@ class Kernel:
     authenticated: bool = True
     first_seen: str = ""
     last_seen: str = ""
+    named_by: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -109,6 +112,7 @@ class Kernel:
             "authenticated": self.authenticated,
             "first_seen": self.first_seen,
             "last_seen": self.last_seen,
+            "named_by": list(self.named_by),
             "packages": [package.to_json() for package in self.packages],
         }
 
@@ -116,4 +120,5 @@ class Kernel:
     def from_json(cls, value: dict[str, Any]) -> Kernel:
         """The inverse of to_json. Raises KeyError, TypeError or ValueError on a document of another shape."""
         fields = {name: field for name, field in value.items() if name not in ("key", "packages")}
+        fields["named_by"] = tuple(value.get("named_by", ()))
         return cls(packages=tuple(Package.from_json(package) for package in value["packages"]), **fields)

@@ -1,0 +1,216 @@
+"""`kdriver index`: update, list and show the kernels that exist."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from kdriver.core import console
+from kdriver.core.kernel import Kernel, PackageRole
+
+if TYPE_CHECKING:
+    from kernel_index.crawl import RowPlan, RowResult
+    from kernel_index.store import RowIndex
+
+_KERNEL_HELP = (
+    "A key (debian/x86_64/6.1.0-56-amd64/6.1.192-2), a `uname -r` that only one build has, or `newest`: what the "
+    "distribution's metapackage names today; newest:6.12 of that line, newest:cloud-amd64 of that flavour, "
+    "newest:6.12:cloud-amd64 both."
+)
+_HEADER_ROLES = (PackageRole.HEADERS, PackageRole.HEADERS_COMMON, PackageRole.KBUILD)
+
+
+@click.group()
+def command() -> None:
+    """Which kernels exist, and the packages that build and boot them.
+
+    The index comes from the distributions' signed metadata and never shrinks. It lies in KDRIVER_INDEX, else in
+    the user's data folder. On a host of the same family the mirror is the one that the host's own package
+    manager uses; --mirror or KDRIVER_MIRROR names another.
+    """
+
+
+@command.command()
+@click.option("--distro", metavar="NAME", help="A distribution release (debian12) or family (debian); all without it.")
+@click.option(
+    "--mirror",
+    "mirrors",
+    metavar="URL",
+    multiple=True,
+    help="Ask this mirror and no other: a server's root or one archive's folder, or ARCHIVE=URL for one archive "
+    "(main=…, security=…). May be repeated. KDRIVER_MIRROR sets it for every command.",
+)
+@click.option("-n", "--dry-run", is_flag=True, help="Print what would be asked, ask nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def update(distro: str | None, mirrors: tuple[str, ...], dry_run: bool, as_json: bool) -> int:
+    """Ask the distributions' repositories which kernels exist.
+
+    Exit status 1: a suite failed; it keeps its last good state and is named. 6: a signature, digest or date
+    was wrong everywhere.
+    """
+    from kernel_index.crawl import plan_update, run_update
+    from kernel_index.table import load_table, select_rows
+
+    plans = plan_update(select_rows(load_table(), distro), mirrors)
+    if dry_run:
+        _print_plans(plans, as_json)
+        return 0
+    with console.progress() as display:
+        task = display.add_task("index", total=sum(len(plan.sources) for plan in plans), note="")
+
+        def report(text: str) -> None:
+            display.update(task, description=text)
+            display.advance(task)
+
+        results = run_update(plans, report=report)
+    if as_json:
+        console.print_json([result.to_json() for result in results])
+    else:
+        for result in results:
+            _print_result(result)
+    return int(any(result.index.partial for result in results))
+
+
+@command.command("list")
+@click.option("--distro", metavar="NAME", help="A distribution release (debian12) or family (debian); all without it.")
+@click.option("--kernel", metavar="KERNEL", help=_KERNEL_HELP)
+@click.option("--flavour", metavar="NAME", help="Kernels of this flavour only: amd64, cloud-amd64, rt-amd64.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document: a list of kernels.")
+def list_kernels(distro: str | None, kernel: str | None, flavour: str | None, as_json: bool) -> None:
+    """List the kernels of the index, oldest first."""
+    from kernel_index.query import select_kernels
+    from kernel_index.store import load_index
+
+    index = load_index()
+    kernels = [one for row in index for one in row.kernels]
+    chosen = select_kernels(kernels, distro=distro, kernel=kernel, flavour=flavour)
+    if as_json:
+        console.print_json([one.to_json() for one in chosen])
+        return
+    columns = ("DISTRO", "KERNEL", "BUILD", "HEADERS", "IMAGE", "COMPILER", "SEEN", "NEWEST OF")
+    console.print_table(columns, [_row(one) for one in chosen])
+    for row in index:
+        _warn_partial(row)
+
+
+@command.command()
+@click.argument("kernel", metavar="KERNEL")
+@click.option("--distro", metavar="NAME", help="A distribution release (debian12) or family (debian).")
+@click.option("--flavour", metavar="NAME", help="With `newest`: the flavour, else the ordinary one.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document: the kernel.")
+def show(kernel: str, distro: str | None, flavour: str | None, as_json: bool) -> None:
+    """Show one kernel with its packages and where they are downloaded from.
+
+    \b
+    KERNEL is one of:
+      debian/x86_64/6.1.0-56-amd64/6.1.192-2   a key
+      6.1.0-56-amd64                           a `uname -r` that only one build has
+      newest                                   what the distribution's metapackage names today
+      newest:6.12  newest:cloud-amd64  newest:6.12:cloud-amd64
+    """
+    from kdriver.core.errors import ConfigError
+    from kernel_index.query import select_kernels
+    from kernel_index.store import load_kernels
+
+    chosen = select_kernels(load_kernels(), distro=distro, kernel=kernel, flavour=flavour)
+    if len(chosen) > 1:
+        rows = ", ".join(one.distro_release for one in chosen)
+        raise ConfigError(f"{kernel}: {len(chosen)} distributions have one", hint=f"Add --distro with one of: {rows}.")
+    if as_json:
+        console.print_json(chosen[0].to_json())
+        return
+    _print_kernel(chosen[0])
+
+
+def _print_plans(plans: tuple[RowPlan, ...], as_json: bool) -> None:
+    from kernel_index.family import family_of
+
+    if as_json:
+        console.print_json([plan.to_json() for plan in plans])
+        return
+    for plan in plans:
+        for source in plan.sources:
+            for number, mirror in enumerate(source.mirrors):
+                url = family_of(plan.row.family).release_url(mirror, source.suite)
+                click.echo(f"{plan.row.id} {source.suite}: {'would ask' if number == 0 else 'else'} {_shown(url)}")
+
+
+def _shown(url: str) -> str:
+    from kdriver.core.http import redact
+
+    return redact(url)
+
+
+def _print_result(result: RowResult) -> None:
+    read = dict(result.bytes_read)
+    rows = [
+        (suite.suite, suite.outcome, suite.date[:10] or "-", console.size(read.get(suite.suite, 0)), suite.reason)
+        for suite in result.index.suites
+    ]
+    title = result.index.distro_release
+    console.print_table(("SUITE", "OUTCOME", "RELEASE OF", "READ", "REASON"), rows, title=title)
+    total = console.size(sum(read.values()))
+    click.echo(
+        f"{title}: {len(result.index.kernels)} kernels, {len(result.new)} of them new; "
+        f"{total} read in {result.seconds:.1f} s"
+    )
+    for hint in dict.fromkeys(error.hint for error in result.errors if error.hint):
+        click.echo(f"  hint: {hint}", err=True)
+
+
+def _warn_partial(row: RowIndex) -> None:
+    for suite in row.suites:
+        if suite.outcome == "failed":
+            held = f"its state of {suite.checked} is shown" if suite.checked else "nothing of it is known yet"
+            click.echo(f"{row.distro_release}: {suite.suite} failed in the last update, {held}", err=True)
+
+
+def _row(kernel: Kernel) -> tuple[str, ...]:
+    return (
+        kernel.distro_release,
+        kernel.release,
+        kernel.build,
+        _headers_size(kernel),
+        _size_of(kernel, (PackageRole.IMAGE, PackageRole.MODULES)),
+        kernel.compiler or "-",
+        kernel.last_seen,
+        ", ".join(kernel.named_by),
+    )
+
+
+def _headers_size(kernel: Kernel) -> str:
+    """The size of all packages that a build needs, or what of them is missing."""
+    missing = [str(role) for role in _HEADER_ROLES if kernel.package(role) is None]
+    if len(missing) == len(_HEADER_ROLES):
+        return "gone"
+    return f"no {', '.join(missing)}" if missing else _size_of(kernel, _HEADER_ROLES)
+
+
+def _size_of(kernel: Kernel, roles: tuple[PackageRole, ...]) -> str:
+    sizes = [package.size_bytes for package in kernel.packages if package.role in roles]
+    return console.size(sum(sizes)) if sizes else "gone"
+
+
+def _print_kernel(kernel: Kernel) -> None:
+    from kernel_index.sources import package_urls
+
+    facts = (
+        ("key", kernel.key),
+        ("distribution", kernel.distro_release),
+        ("uname -r", kernel.release),
+        ("build", kernel.build),
+        ("flavour", kernel.flavour),
+        ("compiler", kernel.compiler or "unknown"),
+        ("C library", f"{kernel.libc} or later" if kernel.libc else "unknown"),
+        ("seen", f"{kernel.first_seen} to {kernel.last_seen}"),
+        ("newest of", ", ".join(kernel.named_by) or "-"),
+        ("headers", _headers_size(kernel)),
+    )
+    for name, value in facts:
+        click.echo(f"{name:13} {value}")
+    for package in kernel.packages:
+        click.echo(f"{package.role:13} {package.name} {package.version}, {console.size(package.size_bytes)}")
+        click.echo(f"{'':13}   sha256 {package.sha256}")
+        for url in package_urls(kernel, package):
+            click.echo(f"{'':13}   {_shown(url)}")

@@ -1,0 +1,1 @@
+"""Apt repositories: signed releases, package lists, the host's own sources."""

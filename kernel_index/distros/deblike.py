@@ -1,0 +1,333 @@
+"""Distributions with apt repositories: how their kernels are put together from packages.
+
+A kernel's parts are found by walking Depends; names only say where to start. Seen in Debian 11 to 13:
+linux-headers-<release> depends on its common headers, on linux-kbuild-* and on a compiler;
+linux-image-<release> is the kernel itself, or (from 6.19 on) depends on linux-binary-* and linux-modules-*;
+linux-image-<flavour> depends on the linux-image-<release> that is the newest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import logging
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kdriver.core.http import Http
+from kdriver.core.kernel import Kernel, Package, PackageRole
+from kdriver.packages.deb822 import Relation, parse_relations
+from kdriver.packages.versions import satisfies, version_key
+from kernel_index.apt.host import host_mirrors
+from kernel_index.apt.suite import SuiteRequest, fetch_suite, inrelease_url
+from kernel_index.suites import BinaryPackage, SuiteFetch, SuiteRecord, SuiteSource
+from kernel_index.table import DistroRow
+
+logger = logging.getLogger(__name__)
+
+_COMPILER = re.compile(r"^(gcc-\d+(?:\.\d+)?)(?:-for-host)?$")
+_UNSIGNED = "-unsigned"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A package and where it is offered."""
+
+    package: BinaryPackage
+    archive: str
+    suite: str
+    checked: str
+    automatic: bool
+
+
+@dataclass(slots=True)
+class _Closure:
+    """What a walk over Depends found. missing: names that no suite has any more."""
+
+    parts: dict[PackageRole, Offer] = field(default_factory=dict)
+    compiler: str = ""
+    libc: str = ""
+    missing: list[str] = field(default_factory=list)
+
+
+class Offers:
+    """The packages of all suites by name, newest first; of equal versions those of the earlier suite first."""
+
+    def __init__(self, records: Sequence[SuiteRecord]) -> None:
+        self._by_name: dict[str, list[Offer]] = {}
+        for record in records:
+            for package in record.packages:
+                offer = Offer(package, record.archive, record.suite, record.checked, record.automatic)
+                self._by_name.setdefault(package.name, []).append(offer)
+        for offers in self._by_name.values():
+            offers.sort(key=lambda offer: version_key(offer.package.version), reverse=True)
+
+    def names(self) -> Iterable[str]:
+        """All names."""
+        return self._by_name
+
+    def of(self, name: str) -> tuple[Offer, ...]:
+        """All offers of a name, newest first."""
+        return tuple(self._by_name.get(name, ()))
+
+    def best(self, relation: Relation, beside: str = "") -> Offer | None:
+        """The offer that meets a relation: the one of version `beside` if there is one, else the newest."""
+        met = [
+            offer
+            for offer in self.of(relation.name)
+            if satisfies(offer.package.version, relation.operator, relation.version)
+        ]
+        return next((offer for offer in met if offer.package.version == beside), met[0] if met else None)
+
+
+class DebianLike:
+    """The family of distributions with apt repositories. A subclass names what differs."""
+
+    family = ""
+    release_pattern = re.compile(
+        r"^(?P<abi>(?P<line>\d+\.\d+)[0-9.]*(?:\+[a-z0-9.]+)?(?:-(?:0\.[a-z]+\d+\.)?\d+)?)-(?P<flavour>(?!common)[a-z][a-z0-9-]*)$"
+    )
+    """The grammar of `uname -r`: `6.1.0-56-amd64`, `6.12.90+deb12.1-cloud-amd64`, `6.1.0-0.deb11.52-rt-amd64`,
+    `7.3-cloud-amd64`."""
+    name_prefixes = (
+        "linux-image-",
+        "linux-headers-",
+        "linux-kbuild-",
+        "linux-compiler-",
+        "linux-binary-",
+        "linux-modules-",
+    )
+
+    def release_url(self, mirror: str, suite: str) -> str:
+        """Family.release_url."""
+        return inrelease_url(mirror, suite)
+
+    def wanted(self, name: str) -> bool:
+        """Whether a package can be a part of a kernel."""
+        return name.startswith(self.name_prefixes) and not name.endswith(("-dbg", "-dbgsym", "-signed-template"))
+
+    def fetch(
+        self,
+        row: DistroRow,
+        source: SuiteSource,
+        previous: SuiteRecord | None,
+        *,
+        now: datetime.datetime,
+        http: Http,
+    ) -> SuiteFetch:
+        """Family.fetch. Of several architectures only the first is crawled so far."""
+        return fetch_suite(
+            SuiteRequest(
+                row=row,
+                archive=row.archive(source.archive),
+                source=source,
+                deb_arch=row.architectures[0][1],
+                wanted=self.wanted,
+                previous=previous,
+                now=now,
+                http=http,
+            )
+        )
+
+    def default_metapackage(self, flavour: str) -> str:
+        """Family.default_metapackage."""
+        return f"linux-image-{flavour}"
+
+    def version_key(self, version: str) -> Any:
+        """Family.version_key."""
+        return version_key(version)
+
+    def line(self, release: str) -> str:
+        """Family.line."""
+        match = self.release_pattern.match(release)
+        return match["line"] if match else ""
+
+    def host_mirrors(self, row: DistroRow, os_release: Mapping[str, str]) -> Mapping[str, tuple[str, ...]]:
+        """Family.host_mirrors: from the host's apt sources."""
+        return host_mirrors(row, os_release)
+
+    def kernels(self, row: DistroRow, records: Sequence[SuiteRecord]) -> tuple[Kernel, ...]:
+        """Family.kernels."""
+        offers = Offers(records)
+        arch, deb_arch = row.architectures[0]
+        named_by = self._named_by(offers)
+        kernels = []
+        for release, version in self._candidates(offers, deb_arch):
+            kernel = self._kernel(row, offers, arch, release, version)
+            kernels.append(_with_names(kernel, named_by.get((release, version), ())))
+        return tuple(sorted(kernels, key=lambda kernel: (version_key(kernel.package_version), kernel.release)))
+
+    def _candidates(self, offers: Offers, deb_arch: str) -> list[tuple[str, str]]:
+        """(`uname -r`, package version) of every image and of every headers package."""
+        found: set[tuple[str, str]] = set()
+        for name in offers.names():
+            for prefix in ("linux-image-", "linux-headers-"):
+                release = name.removeprefix(prefix).removesuffix(_UNSIGNED)
+                if not name.startswith(prefix) or self.release_pattern.match(release) is None:
+                    continue
+                for offer in offers.of(name):
+                    if offer.package.arch == deb_arch and not _named_release(offer.package, prefix):
+                        found.add((release, offer.package.version))
+        return sorted(found)
+
+    def _named_by(self, offers: Offers) -> dict[tuple[str, str], tuple[str, ...]]:
+        """(`uname -r`, version) to the metapackages that name it: of each the newest in the suites that apt takes
+        by itself, and the one of every other suite under that suite's name."""
+        named: dict[tuple[str, str], list[str]] = {}
+        for name in offers.names():
+            if not name.startswith("linux-image-"):
+                continue
+            done: set[str] = set()
+            for offer in offers.of(name):
+                release = _named_release(offer.package, "linux-image-")
+                label = name if offer.automatic else f"{offer.suite}/{name}"
+                if not release or label in done:
+                    continue
+                done.add(label)
+                target = offers.best(release)
+                if target is not None:
+                    key = (release.name.removeprefix("linux-image-"), target.package.version)
+                    named.setdefault(key, []).append(label)
+        return {key: tuple(sorted(labels)) for key, labels in named.items()}
+
+    def _kernel(self, row: DistroRow, offers: Offers, arch: str, release: str, version: str) -> Kernel:
+        match = self.release_pattern.match(release)
+        assert match is not None
+        headers = offers.best(Relation(f"linux-headers-{release}", "=", version))
+        closure = _Closure()
+        if headers is not None:
+            _walk_headers(offers, headers, closure)
+        image = self._image(offers, release, version)
+        if image is not None:
+            _walk_image(offers, image, closure)
+        for name in closure.missing:
+            logger.info("%s %s: %s is in no suite any more", row.id, release, name)
+        return Kernel(
+            distro=row.family,
+            distro_release=row.id,
+            release=release,
+            build=self.build(version),
+            package_version=version,
+            arch=arch,
+            flavour=match["flavour"],
+            packages=tuple(_package(role, offer) for role, offer in sorted(closure.parts.items(), key=_role_order)),
+            compiler=closure.compiler,
+            libc=closure.libc,
+            last_seen=max(offer.checked for offer in (headers, image) if offer is not None),
+        )
+
+    def build(self, version: str) -> str:
+        """The build as `uname -v` names it, from the image package's version."""
+        return version
+
+    def _image(self, offers: Offers, release: str, version: str) -> Offer | None:
+        """The image of exactly that version: the signed one if there is one, for that is what hosts boot."""
+        for name in (f"linux-image-{release}", f"linux-image-{release}{_UNSIGNED}"):
+            found = offers.best(Relation(name, "=", version))
+            if found is not None:
+                return found
+        return None
+
+
+_ROLES = tuple(PackageRole)
+
+
+def _role_order(item: tuple[PackageRole, Offer]) -> int:
+    return _ROLES.index(item[0])
+
+
+def _named_release(package: BinaryPackage, prefix: str) -> Relation | None:
+    """The relation by which a metapackage names the newest package of its kind; None for any other package.
+
+    A metapackage has exactly one dependency, on a package of the same prefix.
+    """
+    groups = _relations(package)
+    if len(groups) == 1 and len(groups[0]) == 1 and groups[0][0].name.startswith(prefix):
+        return groups[0][0]
+    return None
+
+
+def _relations(package: BinaryPackage) -> tuple[tuple[Relation, ...], ...]:
+    try:
+        return parse_relations(package.depends)
+    except ValueError as error:
+        logger.warning("%s %s: its Depends cannot be read: %s", package.name, package.version, error)
+        return ()
+
+
+def _walk_headers(offers: Offers, headers: Offer, closure: _Closure) -> None:
+    """The headers and, over Depends, all that a build against them needs."""
+    version = headers.package.version
+    waiting = [(PackageRole.HEADERS, headers)]
+    seen = {headers.package.name}
+    while waiting:
+        role, offer = waiting.pop(0)
+        closure.parts.setdefault(role, offer)
+        for group in _relations(offer.package):
+            _note_tools(offers, group, role, closure)
+            for relation in group:
+                next_role = _header_role(relation.name)
+                if next_role is None or relation.name in seen:
+                    continue
+                seen.add(relation.name)
+                found = offers.best(relation, beside=version)
+                if found is None:
+                    closure.missing.append(relation.name)
+                else:
+                    waiting.append((next_role, found))
+
+
+def _header_role(name: str) -> PackageRole | None:
+    if name.startswith("linux-headers-"):
+        return PackageRole.HEADERS_COMMON
+    return PackageRole.KBUILD if name.startswith("linux-kbuild-") else None
+
+
+def _note_tools(offers: Offers, group: tuple[Relation, ...], role: PackageRole, closure: _Closure) -> None:
+    """The compiler that the headers ask for, directly or through linux-compiler-*, and the C library of kbuild."""
+    for relation in group:
+        match = _COMPILER.match(relation.name)
+        if match and not closure.compiler:
+            closure.compiler = match[1]
+        if relation.name.startswith("linux-compiler-"):
+            compiler = offers.best(relation)
+            for inner in _relations(compiler.package) if compiler is not None else ():
+                _note_tools(offers, inner, role, closure)
+        if relation.name == "libc6" and role is PackageRole.KBUILD and relation.operator in (">=", ">>"):
+            closure.libc = relation.version
+
+
+def _walk_image(offers: Offers, image: Offer, closure: _Closure) -> None:
+    """The image, or the packages that it was split into."""
+    version = image.package.version
+    parts = {PackageRole.IMAGE: image}
+    for group in _relations(image.package):
+        for relation in group:
+            for prefix, role in (("linux-binary-", PackageRole.IMAGE), ("linux-modules-", PackageRole.MODULES)):
+                if relation.name.startswith(prefix):
+                    found = offers.best(relation, beside=version)
+                    if found is None:
+                        closure.missing.append(relation.name)
+                    else:
+                        parts[role] = found
+    closure.parts.update(parts)
+
+
+def _package(role: PackageRole, offer: Offer) -> Package:
+    package = offer.package
+    return Package(
+        role=role,
+        name=package.name,
+        version=package.version,
+        arch=package.arch,
+        archive=offer.archive,
+        path=package.path,
+        size_bytes=package.size_bytes,
+        sha256=package.sha256,
+    )
+
+
+def _with_names(kernel: Kernel, names: tuple[str, ...]) -> Kernel:
+    return dataclasses.replace(kernel, named_by=names)

@@ -1,0 +1,60 @@
+"""What a family of distributions must be able to do; kernel_index/distros has one class for each."""
+
+from __future__ import annotations
+
+import datetime
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from kdriver.core.errors import ConfigError
+from kdriver.core.http import Http
+from kdriver.core.kernel import Kernel
+from kernel_index.suites import SuiteFetch, SuiteRecord, SuiteSource
+from kernel_index.table import DistroRow
+
+
+class Family(Protocol):
+    """A family of distributions. Instances hold no state."""
+
+    def release_url(self, mirror: str, suite: str) -> str:
+        """The first address that a crawl of the suite asks for."""
+
+    def fetch(
+        self,
+        row: DistroRow,
+        source: SuiteSource,
+        previous: SuiteRecord | None,
+        *,
+        now: datetime.datetime,
+        http: Http,
+    ) -> SuiteFetch:
+        """The suite's state now. Raises ConfigError, DownloadError or IntegrityError."""
+
+    def kernels(self, row: DistroRow, records: Sequence[SuiteRecord]) -> tuple[Kernel, ...]:
+        """The kernels that the suites hold together, sorted by release; first_seen is left empty."""
+
+    def default_metapackage(self, flavour: str) -> str:
+        """The package that always depends on the newest kernel of a flavour."""
+
+    def version_key(self, version: str) -> Any:
+        """The sort key of a package version."""
+
+    def line(self, release: str) -> str:
+        """The line of kernels that a `uname -r` belongs to, such as `6.12`; empty for a strange name."""
+
+    def host_mirrors(self, row: DistroRow, os_release: Mapping[str, str]) -> Mapping[str, tuple[str, ...]]:
+        """Archive ids to the base addresses that this host's own package manager uses for them; empty where
+        the host is of another family."""
+
+
+def family_of(name: str) -> Family:
+    """The family of that name: FAMILY of the module kernel_index.distros.<name>. Raises ConfigError."""
+    try:
+        module = importlib.import_module(f"kernel_index.distros.{name}")
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"family {name!r} has no class in kernel_index/distros", hint="Mend the row's family in distros.toml."
+        ) from error
+    family: Family = module.FAMILY
+    return family

@@ -1,0 +1,119 @@
+"""Choosing kernels of the index by the words of the command line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+from kdriver.core.errors import ConfigError, NotFoundError
+from kdriver.core.kernel import Kernel
+from kernel_index.family import family_of
+from kernel_index.table import DistroRow, load_table, select_rows
+
+NEWEST = "newest"
+KERNEL_HELP = (
+    "A key (debian/x86_64/6.1.0-56-amd64/6.1.192-2), a `uname -r` that only one build has, `newest` (what the "
+    "distribution installs today), `newest:6.12` (of that line), `newest:cloud-amd64` (of that flavour), or "
+    "`newest:6.12:cloud-amd64`."
+)
+"""The help of every --kernel option."""
+
+
+def select_kernels(
+    kernels: Sequence[Kernel],
+    *,
+    distro: str | None = None,
+    kernel: str | None = None,
+    flavour: str | None = None,
+    arch: str = "x86_64",
+) -> tuple[Kernel, ...]:
+    """The kernels that are meant, in the index's order.
+
+    distro: a row id or family, None for all. kernel: see KERNEL_HELP, None for all; `newest` gives one kernel
+    per distribution release. flavour: `amd64`, `cloud-amd64`, `rt-amd64`, None for all (with `newest` the
+    generic one). Never empty: raises NotFoundError that names near ones, and for a `uname -r` of several
+    builds ConfigError that lists their keys.
+    """
+    rows = select_rows(load_table(), distro)
+    ids = [row.id for row in rows]
+    of_rows = [one for one in kernels if one.distro_release in ids and one.arch == arch]
+    if not of_rows:
+        raise NotFoundError(
+            f"{distro or 'the index'}: the index has no {arch} kernel of it", hint="Run `kdriver index update`."
+        )
+    if kernel is not None and (kernel == NEWEST or kernel.startswith(f"{NEWEST}:")):
+        return _newest_of_rows(of_rows, rows, kernel, flavour, arch)
+    return _named(of_rows, kernel, flavour)
+
+
+def _named(kernels: Sequence[Kernel], kernel: str | None, flavour: str | None) -> tuple[Kernel, ...]:
+    of_flavour = [one for one in kernels if flavour in (None, one.flavour)]
+    if not of_flavour:
+        known = ", ".join(sorted({one.flavour for one in kernels}))
+        raise NotFoundError(f"flavour {flavour!r} is not in the index", hint=f"Use one of: {known}.")
+    if kernel is None:
+        return tuple(of_flavour)
+    found = [one for one in of_flavour if kernel in (one.key, one.release)]
+    keys = list(dict.fromkeys(one.key for one in found))
+    if len(keys) > 1:
+        raise ConfigError(f"{kernel}: {len(keys)} builds have that name", hint=f"Use one of: {', '.join(keys)}.")
+    if not found:
+        near = ", ".join(near_kernels(kernels, kernel))
+        raise NotFoundError(
+            f"kernel {kernel!r} is not in the index",
+            hint=f"The nearest are {near}; `kdriver index list` shows all, `kdriver index update` looks again.",
+        )
+    return tuple(found[:1])
+
+
+def near_kernels(kernels: Sequence[Kernel], name: str, count: int = 3) -> tuple[str, ...]:
+    """The kernels of the index whose name is most like `name`, as that is written: keys or releases, likest first."""
+    names = list(dict.fromkeys(one.key if "/" in name else one.release for one in kernels))
+    return tuple(difflib.get_close_matches(name, names, n=count, cutoff=0.0))
+
+
+def _newest_of_rows(
+    kernels: Sequence[Kernel], rows: Sequence[DistroRow], words: str, flavour: str | None, arch: str
+) -> tuple[Kernel, ...]:
+    line, wanted_flavour = _newest_words(words, flavour)
+    found = []
+    for row in rows:
+        of_row = [one for one in kernels if one.distro_release == row.id]
+        kernel = _newest(of_row, row, line, wanted_flavour or row.generic_flavour(arch))
+        if kernel is not None:
+            found.append(kernel)
+    if not found:
+        raise NotFoundError(f"{words}: no metapackage of the index names such a kernel", hint=_named_hint(kernels))
+    return tuple(found)
+
+
+def _newest_words(words: str, flavour: str | None) -> tuple[str, str]:
+    """(line, flavour) of `newest[:LINE][:FLAVOUR]`; empty where not said."""
+    line = ""
+    for word in words.split(":")[1:]:
+        if word[:1].isdigit() and not line:
+            line = word
+        elif word and flavour in (None, word):
+            flavour = word
+        else:
+            raise ConfigError(f"--kernel {words}: {word!r} was not expected", hint="Write newest:6.12:cloud-amd64.")
+    return line, flavour or ""
+
+
+def _newest(kernels: Sequence[Kernel], row: DistroRow, line: str, flavour: str) -> Kernel | None:
+    """Of a line: the newest that any metapackage names. Without one: what the flavour's own metapackage names in
+    the suites that are installed from by default."""
+    family = family_of(row.family)
+    named = [one for one in kernels if one.flavour == flavour and one.named_by]
+    if line:
+        named = [one for one in named if family.line(one.release) == line]
+    else:
+        named = [one for one in named if family.default_metapackage(flavour) in one.named_by]
+    return max(named, key=lambda one: family.version_key(one.package_version), default=None)
+
+
+def _named_hint(kernels: Sequence[Kernel]) -> str:
+    lines = sorted(
+        {f"newest:{family_of(one.distro).line(one.release)}:{one.flavour}" for one in kernels if one.named_by}
+    )
+    return f"Use one of: {', '.join(lines)}." if lines else "Run `kdriver index update`."

@@ -1,0 +1,81 @@
+"""Which mirrors to ask: what the user says, else what this host's own package manager uses, else the public ones.
+
+The index holds archive ids and relative paths only; addresses are put together here, anew each time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from kdriver.core.errors import ConfigError
+from kdriver.core.kernel import Kernel, Package
+from kernel_index.family import family_of
+from kernel_index.table import Archive, DistroRow, load_table, select_rows
+
+OS_RELEASE_FILES = (Path("/etc/os-release"), Path("/usr/lib/os-release"))
+
+
+def archive_mirrors(row: DistroRow, archive: Archive, overrides: Sequence[str] = ()) -> tuple[str, ...]:
+    """Base addresses of an archive in the order to be tried, never empty.
+
+    overrides: the values of --mirror; without them those of KDRIVER_MIRROR (separated by spaces). Each is
+    `ARCHIVE=URL` for one archive, or a URL that serves for all: a server's root, or the folder of one archive
+    whose siblings stand beside it. What is named so is the only one asked. Raises ConfigError.
+    """
+    named = override_mirrors(row, archive, overrides or os.environ.get("KDRIVER_MIRROR", "").split())
+    if named:
+        return named
+    on_host = family_of(row.family).host_mirrors(row, read_os_release()).get(archive.id, ())
+    return tuple(dict.fromkeys((*on_host, *archive.mirrors)))
+
+
+def override_mirrors(row: DistroRow, archive: Archive, values: Sequence[str]) -> tuple[str, ...]:
+    """What the values of --mirror mean for one archive; empty where they say nothing of it. Raises ConfigError."""
+    ids = [one.id for one in row.archives]
+    mirrors = []
+    for value in values:
+        head, equals, rest = value.partition("=")
+        one_archive = equals and not head.startswith(("http://", "https://"))
+        url = (rest if one_archive else value).rstrip("/")
+        if not url.startswith(("http://", "https://")) or (one_archive and head not in ids):
+            raise ConfigError(
+                f"--mirror {value!r}: an address, or one of {', '.join(ids)} with = and an address, was expected",
+                hint=f"Write --mirror http://mirror.example or --mirror {ids[0]}=http://mirror.example/{row.archives[0].folder}.",
+            )
+        if not one_archive:
+            mirrors.append(_archive_on(url, row, archive))
+        elif head == archive.id:
+            mirrors.append(url)
+    return tuple(mirrors)
+
+
+def _archive_on(url: str, row: DistroRow, archive: Archive) -> str:
+    for other in row.archives:
+        if url.endswith(f"/{other.folder}"):
+            return f"{url.removesuffix(other.folder)}{archive.folder}"
+    return f"{url}/{archive.folder}"
+
+
+def package_urls(kernel: Kernel, package: Package, mirrors: Sequence[str] = ()) -> tuple[str, ...]:
+    """The addresses of a kernel's package in the order to be tried. mirrors: as --mirror's values.
+
+    Raises NotFoundError for a distribution release or archive that the table does not have.
+    """
+    row = select_rows(load_table(), kernel.distro_release)[0]
+    bases = archive_mirrors(row, row.archive(package.archive), mirrors)
+    return tuple(f"{base}/{quote(package.path)}" for base in bases)
+
+
+def read_os_release(files: Sequence[Path] = OS_RELEASE_FILES) -> Mapping[str, str]:
+    """The host's os-release(5); empty where there is none."""
+    for file in files:
+        try:
+            text = file.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        pairs = (line.partition("=") for line in text.splitlines() if "=" in line and not line.startswith("#"))
+        return {name.strip(): value.strip().strip("\"'") for name, _, value in pairs}
+    return {}
