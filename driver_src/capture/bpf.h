@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * kd-capture: what its eBPF parts share.
+ */
+#ifndef KD_CAPTURE_BPF_H
+#define KD_CAPTURE_BPF_H
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+
+#include "capture.h"
+
+/* ---- bpf_host.c: what this kernel can do, asked of the kernel ---- */
+
+struct kd_host {
+	bool raw_tp; /* programs of raw tracepoints */
+	bool ringbuf;
+	bool kprobes; /* kprobes can be attached */
+	bool faultable; /* tracepoints of system calls run preemptible: raw programs lose events there */
+	bool boot_clock; /* bpf_ktime_get_boot_ns */
+	bool tp_misses_counted; /* programs of tracepoints and kprobes count the runs that they missed */
+	bool tracefs; /* reachable; see kd_host_find_tracefs */
+};
+
+/* -1 and *host, or an exit status after a message: no permission, no bpf(). */
+int kd_host_probe(struct kd_host *host, const char *btf_path);
+/* Look for tracefs; if it is not mounted, mount it where only this program sees it. */
+bool kd_host_find_tracefs(void);
+/* Says after a failed call what permission means here, as a hint; NULL for other errors. */
+const char *kd_host_permission_hint(int error);
+
+/* ---- bpf_log.c: what libbpf says ---- */
+
+void kd_bpf_log_start(bool verbose);
+/* A message for a failed load: the program's name and the last lines of the verifier, or what libbpf said last. */
+int kd_bpf_log_fail(const char *path, int error);
+
+/* ---- bpf_output.c: rings ---- */
+
+struct kd_bpf_output;
+
+/* Decides between ring buffers and perf buffers, and readies the object's maps. Before the object is loaded. */
+int kd_bpf_output_prepare(struct kd_bpf_output **output, struct bpf_object *object, const struct kd_host *host,
+			  size_t bytes);
+/* After the object is loaded. */
+int kd_bpf_output_open(struct kd_bpf_output *output, struct bpf_object *object);
+int kd_bpf_output_drain(struct kd_bpf_output *output, struct kd_merge *merge);
+const char *kd_bpf_output_kind(const struct kd_bpf_output *output);
+size_t kd_bpf_output_bytes(const struct kd_bpf_output *output);
+unsigned long long kd_bpf_output_lost(const struct kd_bpf_output *output);
+void kd_bpf_output_close(struct kd_bpf_output *output);
+
+/* ---- bpf_attach.c: entry programs and the selection ---- */
+
+struct kd_bpf_driver {
+	struct kd_driver base;
+	const struct kd_options *options;
+	const char *path;
+	struct bpf_object *object;
+	struct kd_host host;
+	struct kd_bpf_output *output;
+	struct kd_settings settings;
+	int clock; /* clockid_t */
+	bool raw; /* raw tracepoints, else tracepoints of tracefs */
+	bool on[KD_SLOTS];
+	struct bpf_link *links[8]; /* by kd_point of bpf_attach.c */
+	char release[72];
+	char version[64];
+};
+
+/* Which programs are to be loaded, and as what type. */
+int kd_bpf_choose_programs(struct kd_bpf_driver *driver);
+int kd_bpf_fill_tails(struct kd_bpf_driver *driver);
+int kd_bpf_select(struct kd_driver *base, unsigned int slot, bool on);
+void kd_bpf_detach(struct kd_driver *base);
+/* Runs of programs that the kernel skipped, or KD_UNCOUNTABLE. */
+unsigned long long kd_bpf_missed_runs(const struct kd_bpf_driver *driver);
+void kd_bpf_note_unavailable(struct kd_bpf_driver *driver);
+
+#endif

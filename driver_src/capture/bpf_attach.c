@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * kd-capture: which programs of an eBPF object are loaded, where they are attached, and which events are on.
+ *
+ * A hook is attached only while an event needs it, so what is off costs nothing.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bpf.h"
+
+enum kd_point { POINT_EXIT, POINT_ENTER, POINT_SWITCH, POINT_PROCEXIT, POINT_TCP_CONNECT, POINTS };
+
+static const struct point {
+	const char *program; /* with _raw or _tp after it, unless it is a kprobe */
+	const char *category; /* of the tracepoint; NULL: a kprobe */
+	const char *name;
+	int hook; /* enum kd_hook, or -1 for calls */
+} points[POINTS] = {
+	[POINT_EXIT] = {"kd_exit", "raw_syscalls", "sys_exit", -1},
+	[POINT_ENTER] = {"kd_enter", "raw_syscalls", "sys_enter", -1},
+	[POINT_SWITCH] = {"kd_switch", "sched", "sched_switch", KD_HOOK_SWITCH},
+	[POINT_PROCEXIT] = {"kd_procexit", "sched", "sched_process_exit", KD_HOOK_PROCEXIT},
+	[POINT_TCP_CONNECT] = {"kd_tcp_connect", NULL, "tcp_connect", KD_HOOK_TCP_CONNECT},
+};
+
+static bool at_entry(unsigned int slot)
+{
+	return strcmp(kd_event(slot)->captured_at, "entry") == 0;
+}
+
+static enum kd_point point_of(unsigned int slot)
+{
+	int hook = kd_event(slot)->hook;
+	unsigned int point;
+
+	for (point = POINT_SWITCH; point < POINTS; point++)
+		if (hook >= 0 && points[point].hook == hook)
+			return (enum kd_point)point;
+	return at_entry(slot) ? POINT_ENTER : POINT_EXIT;
+}
+
+static bool is_kprobe(unsigned int slot)
+{
+	return strncmp(kd_event(slot)->captured_at, "kprobe:", 7) == 0;
+}
+
+/* Whether an event that is on, or with wanted the ones that were asked for, needs a point. */
+static bool needed(const struct kd_bpf_driver *driver, const bool *on, enum kd_point point)
+{
+	unsigned int slot;
+
+	for (slot = 0; slot < KD_SLOTS; slot++) {
+		if (!on[slot])
+			continue;
+		if (point_of(slot) == point)
+			return true;
+		if (point == POINT_ENTER && driver->base.enter_time && point_of(slot) == POINT_EXIT)
+			return true;
+	}
+	return false;
+}
+
+static struct bpf_program *program_of(const struct kd_bpf_driver *driver, enum kd_point point)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s%s", points[point].program,
+		 !points[point].category ? ""
+		 : driver->raw		 ? "_raw"
+					 : "_tp");
+	return bpf_object__find_program_by_name(driver->object, name);
+}
+
+static struct bpf_program *fill_program(const struct kd_bpf_driver *driver, unsigned int slot, unsigned int part)
+{
+	char name[80];
+
+	snprintf(name, sizeof(name), "kd_f_%s_%u", kd_event(slot)->name, part);
+	return bpf_object__find_program_by_name(driver->object, name);
+}
+
+static bool load_event(const struct kd_bpf_driver *driver, unsigned int slot)
+{
+	if (is_kprobe(slot) && !driver->host.kprobes)
+		return false;
+	return !driver->options->minimal || driver->options->selected[slot];
+}
+
+static bool load_point(const struct kd_bpf_driver *driver, enum kd_point point)
+{
+	if (!points[point].category && !driver->host.kprobes)
+		return false;
+	return !driver->options->minimal || needed(driver, driver->options->selected, point);
+}
+
+int kd_bpf_choose_programs(struct kd_bpf_driver *driver)
+{
+	struct bpf_program *program;
+	unsigned int slot, part, point;
+
+	bpf_object__for_each_program (program, driver->object)
+		bpf_program__set_autoload(program, false);
+	for (point = 0; point < POINTS; point++) {
+		program = program_of(driver, (enum kd_point)point);
+		if (program)
+			bpf_program__set_autoload(program, load_point(driver, (enum kd_point)point));
+	}
+	for (slot = 0; slot < KD_SLOTS; slot++) {
+		for (part = 0; part < kd_event(slot)->parts; part++) {
+			program = fill_program(driver, slot, part);
+			if (!program)
+				continue; /* see kd_bpf_note_unavailable */
+			bpf_program__set_autoload(program, load_event(driver, slot));
+			if (!is_kprobe(slot))
+				bpf_program__set_type(program, driver->raw ? BPF_PROG_TYPE_RAW_TRACEPOINT
+									   : BPF_PROG_TYPE_TRACEPOINT);
+		}
+	}
+	return 0;
+}
+
+int kd_bpf_fill_tails(struct kd_bpf_driver *driver)
+{
+	int tails = bpf_object__find_map_fd_by_name(driver->object, "kd_tail");
+	int kprobe_tails = bpf_object__find_map_fd_by_name(driver->object, "kd_tail_kprobe");
+	unsigned int slot, part;
+
+	for (slot = 0; slot < KD_SLOTS; slot++) {
+		for (part = 0; part < kd_event(slot)->parts; part++) {
+			struct bpf_program *program = fill_program(driver, slot, part);
+			int fd = program ? bpf_program__fd(program) : -1;
+			__u32 index = kd_event(slot)->tail + part;
+
+			if (fd >= 0 && bpf_map_update_elem(is_kprobe(slot) ? kprobe_tails : tails, &index, &fd, 0) != 0)
+				return -errno;
+		}
+	}
+	return 0;
+}
+
+static int write_selection(const struct kd_bpf_driver *driver, const char *map_name, __u32 key, __u32 value)
+{
+	int map = bpf_object__find_map_fd_by_name(driver->object, map_name);
+
+	if (map < 0)
+		return -ENOENT;
+	return bpf_map_update_elem(map, &key, &value, BPF_ANY) == 0 ? 0 : -errno;
+}
+
+static int write_calls(const struct kd_bpf_driver *driver, unsigned int slot, __u32 value)
+{
+	unsigned int compat;
+	int status = 0;
+
+	for (compat = 0; compat < 2 && status == 0; compat++) {
+		const struct kd_call_desc *call = kd_calls(compat);
+
+		for (; call->name && status == 0; call++)
+			if (call->slot == slot)
+				status = write_selection(driver, call->at_entry ? "kd_select_enter" : "kd_select",
+							 call->number + (compat ? KD_CALL_COMPAT : 0), value);
+	}
+	return status;
+}
+
+static int write_event(const struct kd_bpf_driver *driver, unsigned int slot, bool on)
+{
+	__u32 value = on ? kd_event(slot)->tail + 1u : 0;
+	int hook = kd_event(slot)->hook;
+
+	if (hook >= 0)
+		return write_selection(driver, "kd_select_hook", (__u32)hook, value);
+	return write_calls(driver, slot, value);
+}
+
+static int attach(struct kd_bpf_driver *driver, enum kd_point point)
+{
+	const struct point *where = &points[point];
+	struct bpf_program *program = program_of(driver, point);
+
+	if (!program || bpf_program__fd(program) < 0)
+		return -ENOENT;
+	if (!where->category)
+		driver->links[point] = bpf_program__attach_kprobe(program, false, where->name);
+	else if (driver->raw)
+		driver->links[point] = bpf_program__attach_raw_tracepoint(program, where->name);
+	else
+		driver->links[point] = bpf_program__attach_tracepoint(program, where->category, where->name);
+	return driver->links[point] ? 0 : -errno;
+}
+
+static int update_points(struct kd_bpf_driver *driver)
+{
+	unsigned int point;
+	int status;
+
+	for (point = 0; point < POINTS; point++) {
+		bool wanted = needed(driver, driver->on, (enum kd_point)point);
+
+		if (!wanted && driver->links[point]) {
+			bpf_link__destroy(driver->links[point]);
+			driver->links[point] = NULL;
+		} else if (wanted && !driver->links[point]) {
+			status = attach(driver, (enum kd_point)point);
+			if (status != 0) {
+				snprintf(driver->base.reason, sizeof(driver->base.reason), "%s cannot be attached: %s",
+					 points[point].name, strerror(-status));
+				return status;
+			}
+		}
+	}
+	return 0;
+}
+
+int kd_bpf_select(struct kd_driver *base, unsigned int slot, bool on)
+{
+	struct kd_bpf_driver *driver = (struct kd_bpf_driver *)base;
+	struct bpf_program *first = fill_program(driver, slot, 0);
+	int status;
+
+	if (on && base->unavailable[slot]) {
+		snprintf(base->reason, sizeof(base->reason), "not available: %s", base->unavailable[slot]);
+		return -EOPNOTSUPP;
+	}
+	if (on && (!first || bpf_program__fd(first) < 0)) {
+		snprintf(base->reason, sizeof(base->reason), "its program was not loaded (--minimal)");
+		return -ENOENT;
+	}
+	status = write_event(driver, slot, on);
+	if (status != 0) {
+		snprintf(base->reason, sizeof(base->reason), "the selection cannot be written: %s", strerror(-status));
+		return status;
+	}
+	driver->on[slot] = on;
+	status = update_points(driver);
+	if (status != 0 && on) {
+		driver->on[slot] = false;
+		write_event(driver, slot, false);
+	}
+	return status;
+}
+
+void kd_bpf_detach(struct kd_driver *base)
+{
+	struct kd_bpf_driver *driver = (struct kd_bpf_driver *)base;
+
+	memset(driver->on, 0, sizeof(driver->on));
+	update_points(driver);
+}
+
+/* A kprobe's function may be missing, inlined or barred: only the kernel knows. */
+static const char *try_kprobe(struct kd_bpf_driver *driver, enum kd_point point)
+{
+	char text[128];
+	int status = attach(driver, point);
+
+	if (status == 0) {
+		bpf_link__destroy(driver->links[point]);
+		driver->links[point] = NULL;
+		return NULL;
+	}
+	snprintf(text, sizeof(text), "a kprobe on %s cannot be attached: %s", points[point].name, strerror(-status));
+	return strdup(text);
+}
+
+void kd_bpf_note_unavailable(struct kd_bpf_driver *driver)
+{
+	unsigned int slot;
+
+	for (slot = 0; slot < KD_SLOTS; slot++) {
+		const char **why = &driver->base.unavailable[slot];
+
+		if (!fill_program(driver, slot, 0) || !program_of(driver, point_of(slot)))
+			*why = "the object has no program for it";
+		else if (is_kprobe(slot) && !driver->host.kprobes)
+			*why = "this kernel has no kprobes";
+		else if (is_kprobe(slot) && load_event(driver, slot))
+			*why = try_kprobe(driver, point_of(slot));
+	}
+}
+
+unsigned long long kd_bpf_missed_runs(const struct kd_bpf_driver *driver)
+{
+	unsigned long long missed = 0;
+	unsigned int point;
+
+	for (point = 0; point < POINTS; point++) {
+		struct bpf_program *program = program_of(driver, (enum kd_point)point);
+		struct bpf_prog_info info = {0};
+		__u32 size = sizeof(info);
+		int fd = program ? bpf_program__fd(program) : -1;
+
+		if (fd < 0)
+			continue;
+		if (bpf_obj_get_info_by_fd(fd, &info, &size) != 0 ||
+		    size < offsetof(struct bpf_prog_info, recursion_misses) + sizeof(info.recursion_misses))
+			return KD_UNCOUNTABLE;
+		if ((!driver->raw || !points[point].category) && !driver->host.tp_misses_counted)
+			return KD_UNCOUNTABLE;
+		missed += info.recursion_misses;
+	}
+	return missed;
+}

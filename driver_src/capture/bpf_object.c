@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * kd-capture: an eBPF driver, from its file to a loaded object.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <gelf.h>
+#include <libelf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bpf.h"
+
+#define BUFFER_BYTES_DEFAULT (1u << 20)
+
+static void copy_section(Elf_Scn *section, char *text, size_t size)
+{
+	Elf_Data *content = elf_getdata(section, NULL);
+	size_t length = content ? content->d_size : 0;
+
+	if (!content || !content->d_buf)
+		return;
+	if (length >= size)
+		length = size - 1;
+	memcpy(text, content->d_buf, length);
+	text[length] = 0;
+}
+
+static int read_sections(struct kd_bpf_driver *driver, Elf *elf)
+{
+	Elf_Scn *section = NULL;
+	GElf_Ehdr header;
+	GElf_Shdr facts;
+	size_t names;
+
+	if (elf_kind(elf) != ELF_K_ELF || !gelf_getehdr(elf, &header))
+		return kd_fail(KD_EXIT_LOAD, NULL, "%s: not an ELF file, expected an eBPF object", driver->path);
+	if (header.e_machine != EM_BPF)
+		return kd_fail(KD_EXIT_LOAD, "A kernel module is loaded by kdriver load, then opened by --driver kmod.",
+			       "%s: an ELF file for another machine, expected an eBPF object", driver->path);
+	if (elf_getshdrstrndx(elf, &names) != 0)
+		return kd_fail(KD_EXIT_LOAD, NULL, "%s: its section table cannot be read", driver->path);
+	while ((section = elf_nextscn(elf, section))) {
+		const char *name = gelf_getshdr(section, &facts) ? elf_strptr(elf, names, facts.sh_name) : NULL;
+
+		if (name && strcmp(name, "kd_release") == 0)
+			copy_section(section, driver->release, sizeof(driver->release));
+		else if (name && strcmp(name, "kd_version") == 0)
+			copy_section(section, driver->version, sizeof(driver->version));
+	}
+	return -1;
+}
+
+static int read_file(struct kd_bpf_driver *driver)
+{
+	int fd = open(driver->path, O_RDONLY | O_CLOEXEC), status;
+	Elf *elf;
+
+	if (fd < 0)
+		return kd_fail(errno == ENOENT ? KD_EXIT_NOT_FOUND : KD_EXIT_LOAD, NULL, "%s: %s", driver->path,
+			       strerror(errno));
+	elf_version(EV_CURRENT);
+	elf = elf_begin(fd, ELF_C_READ, NULL);
+	if (elf)
+		status = read_sections(driver, elf);
+	else
+		status = kd_fail(KD_EXIT_LOAD, NULL, "%s: cannot be read: %s", driver->path, elf_errmsg(-1));
+	elf_end(elf);
+	close(fd);
+	return status;
+}
+
+/* A probe compiled against one kernel's headers reads other kernels' memory wrongly, and loads there all the same. */
+static int check_release(const struct kd_bpf_driver *driver)
+{
+	struct utsname host;
+
+	uname(&host);
+	if (!driver->release[0] || strcmp(driver->release, host.release) == 0 || driver->options->force)
+		return -1;
+	return kd_fail(KD_EXIT_LOAD, "Take the probe that was built for this kernel, or the CO-RE probe.",
+		       "%s: built for kernel %s, this kernel is %s", driver->path, driver->release, host.release);
+}
+
+static int choose_type(struct kd_bpf_driver *driver)
+{
+	enum kd_program_type asked = driver->options->program_type;
+	bool tracefs;
+
+	if (asked == KD_PROGRAM_RAW && !driver->host.raw_tp)
+		return kd_fail(KD_EXIT_LOAD, "Use --program-type tp.",
+			       "this kernel has no programs of raw tracepoints");
+	driver->raw =
+		asked == KD_PROGRAM_RAW || (asked == KD_PROGRAM_AUTO && driver->host.raw_tp && !driver->host.faultable);
+	if (!driver->raw) {
+		tracefs = kd_host_find_tracefs();
+		if (!tracefs && asked == KD_PROGRAM_AUTO && driver->host.raw_tp)
+			driver->raw = true; /* it may miss runs; they are counted */
+		else if (!tracefs)
+			return kd_fail(KD_EXIT_LOAD, "Mount it: mount -t tracefs tracefs /sys/kernel/tracing",
+				       "tracefs is not mounted and could not be");
+	}
+	driver->base.program_type = driver->raw ? "raw" : "tp";
+	return -1;
+}
+
+/* The offset of two clocks: the middle of the tightest of some samples. */
+static __u64 boot_time(clockid_t clock)
+{
+	long long best_width = -1, width, before, after, wall, offset = 0;
+	struct timespec a, b, c;
+	int i;
+
+	for (i = 0; i < 64; i++) {
+		clock_gettime(clock, &a);
+		clock_gettime(CLOCK_REALTIME, &b);
+		clock_gettime(clock, &c);
+		before = a.tv_sec * 1000000000LL + a.tv_nsec;
+		wall = b.tv_sec * 1000000000LL + b.tv_nsec;
+		after = c.tv_sec * 1000000000LL + c.tv_nsec;
+		width = after - before;
+		if (best_width < 0 || width < best_width) {
+			best_width = width;
+			offset = wall - (before + width / 2);
+		}
+	}
+	return (__u64)offset;
+}
+
+static int write_settings(struct kd_bpf_driver *driver)
+{
+	int map = bpf_object__find_map_fd_by_name(driver->object, "kd_settings");
+	__u32 key = 0;
+
+	if (map < 0)
+		return -ENOENT;
+	return bpf_map_update_elem(map, &key, &driver->settings, BPF_ANY) == 0 ? 0 : -errno;
+}
+
+/* One scratch area for each possible CPU and context. */
+static int size_maps(struct kd_bpf_driver *driver)
+{
+	struct bpf_map *scratch = bpf_object__find_map_by_name(driver->object, "kd_scratch");
+
+	if (!scratch)
+		return 0;
+	return bpf_map__set_max_entries(scratch, driver->base.cpus * KD_CONTEXTS);
+}
+
+static int open_object(struct kd_bpf_driver *driver)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, how, .object_name = "kdriver", .btf_custom_path = driver->options->btf);
+	size_t bytes = driver->options->buffer_bytes ? driver->options->buffer_bytes : BUFFER_BYTES_DEFAULT;
+	int status;
+
+	driver->object = bpf_object__open_file(driver->path, &how);
+	if (!driver->object)
+		return kd_bpf_log_fail(driver->path, errno);
+	if (!bpf_object__find_map_by_name(driver->object, "kd_tail") ||
+	    !bpf_object__find_map_by_name(driver->object, "kd_settings"))
+		return kd_fail(KD_EXIT_LOAD, NULL, "%s: an eBPF object, but none of kdriver's", driver->path);
+	status = kd_bpf_output_prepare(&driver->output, driver->object, &driver->host, bytes);
+	if (status == 0)
+		status = size_maps(driver);
+	if (status == 0)
+		status = kd_bpf_choose_programs(driver);
+	if (status != 0)
+		return kd_bpf_log_fail(driver->path, -status);
+	return -1;
+}
+
+static int load_object(struct kd_bpf_driver *driver)
+{
+	int status = bpf_object__load(driver->object);
+
+	if (status != 0)
+		return kd_bpf_log_fail(driver->path, -status);
+	driver->clock = driver->host.boot_clock ? CLOCK_BOOTTIME : CLOCK_MONOTONIC;
+	driver->settings.boot_time_ns = boot_time(driver->clock);
+	driver->settings.snaplen = driver->options->snaplen;
+	driver->settings.enter_time = driver->options->enter_time;
+	driver->base.enter_time = driver->options->enter_time;
+	status = kd_bpf_fill_tails(driver);
+	if (status == 0)
+		status = write_settings(driver);
+	if (status == 0)
+		status = kd_bpf_output_open(driver->output, driver->object);
+	if (status != 0)
+		return kd_fail(KD_EXIT_LOAD, kd_host_permission_hint(-status), "%s: cannot be set up: %s", driver->path,
+			       strerror(-status));
+	driver->base.buffer = kd_bpf_output_kind(driver->output);
+	driver->base.buffer_bytes = kd_bpf_output_bytes(driver->output);
+	kd_bpf_note_unavailable(driver);
+	return -1;
+}
+
+static __u64 bpf_now(struct kd_driver *base)
+{
+	struct kd_bpf_driver *driver = (struct kd_bpf_driver *)base;
+	struct timespec now;
+
+	clock_gettime(driver->clock, &now);
+	return driver->settings.boot_time_ns + (__u64)now.tv_sec * 1000000000ULL + (__u64)now.tv_nsec;
+}
+
+static int bpf_set_snaplen(struct kd_driver *base, __u32 snaplen)
+{
+	struct kd_bpf_driver *driver = (struct kd_bpf_driver *)base;
+
+	driver->settings.snaplen = snaplen;
+	return write_settings(driver);
+}
+
+static int bpf_drain(struct kd_driver *base, struct kd_merge *merge)
+{
+	return kd_bpf_output_drain(((struct kd_bpf_driver *)base)->output, merge);
+}
+
+static int bpf_stats(struct kd_driver *base, struct kd_counts *counts)
+{
+	struct kd_bpf_driver *driver = (struct kd_bpf_driver *)base;
+	int map = bpf_object__find_map_fd_by_name(driver->object, "kd_counters");
+	unsigned long long sums[KD_COUNTERS] = {0};
+	__u64 *values = calloc(base->cpus, sizeof(*values));
+	unsigned int cpu;
+	__u32 counter;
+
+	for (counter = 0; values && map >= 0 && counter < KD_COUNTERS; counter++) {
+		if (bpf_map_lookup_elem(map, &counter, values) != 0)
+			continue;
+		for (cpu = 0; cpu < base->cpus; cpu++)
+			sums[counter] += values[cpu];
+	}
+	free(values);
+	counts->events = sums[KD_COUNTER_EVENTS];
+	counts->drops_buffer = sums[KD_COUNTER_DROPS_BUFFER];
+ /* Programs see a full perf buffer from 5.1 on (56201969076d); the buffer's own count covers older kernels. */
+	if (kd_bpf_output_lost(driver->output) > counts->drops_buffer)
+		counts->drops_buffer = kd_bpf_output_lost(driver->output);
+	counts->drops_scratch = sums[KD_COUNTER_DROPS_SCRATCH];
+	counts->unreadable = sums[KD_COUNTER_UNREADABLE];
+	counts->missed_runs = kd_bpf_missed_runs(driver);
+	return 0;
+}
+
+static void bpf_close(struct kd_driver *base)
+{
+	struct kd_bpf_driver *driver = (struct kd_bpf_driver *)base;
+
+	kd_bpf_output_close(driver->output);
+	bpf_object__close(driver->object);
+	free(driver);
+}
+
+static const struct kd_driver_ops bpf_ops = {
+	.now = bpf_now,
+	.select = kd_bpf_select,
+	.set_snaplen = bpf_set_snaplen,
+	.drain = bpf_drain,
+	.stats = bpf_stats,
+	.stop = kd_bpf_detach,
+	.close = bpf_close,
+};
+
+int kd_bpf_open(const struct kd_options *options, struct kd_driver **result)
+{
+	struct kd_bpf_driver *driver = calloc(1, sizeof(*driver));
+	int status;
+
+	if (!driver)
+		return kd_fail(KD_EXIT_LOAD, NULL, "no memory");
+	driver->options = options;
+	driver->path = options->driver;
+	driver->base.ops = &bpf_ops;
+	driver->base.sort = true;
+	kd_bpf_log_start(options->verbose);
+	status = read_file(driver);
+	if (status < 0)
+		status = check_release(driver);
+	if (status < 0)
+		status = kd_host_probe(&driver->host, options->btf);
+	if (status < 0)
+		status = choose_type(driver);
+	driver->base.cpus = (unsigned int)libbpf_num_possible_cpus();
+	driver->base.kind = driver->release[0] ? "bpf" : "core";
+	driver->base.version = driver->version[0] ? driver->version : NULL;
+	if (status < 0)
+		status = open_object(driver);
+	if (status < 0)
+		status = load_object(driver);
+	*result = &driver->base;
+	return status < 0 ? KD_EXIT_DONE : status;
+}

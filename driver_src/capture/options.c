@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * kd-capture: the command line.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "capture.h"
+
+static const char help[] =
+	"usage: kd-capture --driver PATH.core.o|PATH.bpf.o|kmod[:NAME] [options]\n"
+	"\n"
+	"Opens a driver, switches events on, and prints one line for each event until it is stopped.\n"
+	"\n"
+	"  --driver WHICH        an eBPF object, or the loaded kernel module (kmod, or kmod:NAME for another device name)\n"
+	"  --events A,B|all|none which events; the default is all\n"
+	"  --pid PID             only events of this process and its threads; may be given again\n"
+	"  --comm NAME           only events of processes with this name; may be given again\n"
+	"  --snaplen N           capture at most N bytes of a buffer (default 80, at most 16384)\n"
+	"  --buffer-bytes N      size of each CPU's ring, rounded up to a power of two (default 1 MiB; the module's own)\n"
+	"  --json                one JSON object a line\n"
+	"  --duration SECONDS    stop after this time\n"
+	"  --max-events N        stop after this many printed events\n"
+	"  --enter-time          carry the time of entry of each call as well (costs a second hook)\n"
+	"  --program-type TYPE   auto, raw (raw tracepoints) or tp (tracepoints of tracefs)\n"
+	"  --btf FILE            type information of the running kernel, where it has no /sys/kernel/btf/vmlinux\n"
+	"  --control             read commands on standard input: enable EVENT, disable EVENT, snaplen N, stats, flush, quit\n"
+	"  --check               only open and load the driver, say what was found, and end\n"
+	"  --minimal             load only the programs that the events given by --events need\n"
+	"  --force               open an eBPF object that was built for another kernel\n"
+	"  --verbose             say what libbpf says\n"
+	"  -h, --help            this text\n"
+	"  -V, --version         versions of the event table and of the interfaces\n"
+	"\n"
+	"Exit status: 0 done, 2 usage, 3 no such file, 7 the driver could not be opened or loaded.\n"
+	"Events of kd-capture itself are left out unless --pid names it.\n";
+
+enum {
+	OPT_DRIVER = 256,
+	OPT_EVENTS,
+	OPT_PID,
+	OPT_COMM,
+	OPT_SNAPLEN,
+	OPT_BUFFER,
+	OPT_JSON,
+	OPT_DURATION,
+	OPT_MAX_EVENTS,
+	OPT_ENTER_TIME,
+	OPT_PROGRAM_TYPE,
+	OPT_BTF,
+	OPT_CONTROL,
+	OPT_CHECK,
+	OPT_MINIMAL,
+	OPT_FORCE,
+	OPT_VERBOSE,
+	OPT_DECODE_FILE,
+};
+
+static const struct option table[] = {
+	{"driver", required_argument, NULL, OPT_DRIVER},
+	{"events", required_argument, NULL, OPT_EVENTS},
+	{"pid", required_argument, NULL, OPT_PID},
+	{"comm", required_argument, NULL, OPT_COMM},
+	{"snaplen", required_argument, NULL, OPT_SNAPLEN},
+	{"buffer-bytes", required_argument, NULL, OPT_BUFFER},
+	{"json", no_argument, NULL, OPT_JSON},
+	{"duration", required_argument, NULL, OPT_DURATION},
+	{"max-events", required_argument, NULL, OPT_MAX_EVENTS},
+	{"enter-time", no_argument, NULL, OPT_ENTER_TIME},
+	{"program-type", required_argument, NULL, OPT_PROGRAM_TYPE},
+	{"btf", required_argument, NULL, OPT_BTF},
+	{"control", no_argument, NULL, OPT_CONTROL},
+	{"check", no_argument, NULL, OPT_CHECK},
+	{"minimal", no_argument, NULL, OPT_MINIMAL},
+	{"force", no_argument, NULL, OPT_FORCE},
+	{"verbose", no_argument, NULL, OPT_VERBOSE},
+	{"decode-file", required_argument, NULL, OPT_DECODE_FILE}, /* for tests: raw blocks, back to back */
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
+	{NULL, 0, NULL, 0},
+};
+
+int kd_fail(int status, const char *hint, const char *format, ...)
+{
+	va_list list;
+
+	fputs("kd-capture: ", stderr);
+	va_start(list, format);
+	vfprintf(stderr, format, list);
+	va_end(list);
+	fputc('\n', stderr);
+	if (hint)
+		fprintf(stderr, "  hint: %s\n", hint);
+	return status;
+}
+
+static bool read_number(const char *text, unsigned long long low, unsigned long long high, unsigned long long *number)
+{
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	*number = strtoull(text, &end, 10);
+	return errno == 0 && *end == 0 && *number >= low && *number <= high;
+}
+
+static int number_option(const char *name, const char *text, unsigned long long low, unsigned long long high,
+			 unsigned long long *number)
+{
+	if (read_number(text, low, high, number))
+		return -1;
+	return kd_fail(KD_EXIT_USAGE, NULL, "--%s %s: expected a number from %llu to %llu", name, text, low, high);
+}
+
+static int select_event(struct kd_options *options, const char *name)
+{
+	int slot = kd_event_find(name);
+	char near[256], hint[320];
+
+	if (slot >= 0) {
+		options->selected[slot] = true;
+		return -1;
+	}
+	kd_event_nearest(name, near, sizeof(near));
+	snprintf(hint, sizeof(hint), near[0] ? "Did you mean: %s?" : "Run `kdriver events list` for all names.%s",
+		 near);
+	return kd_fail(KD_EXIT_USAGE, hint, "--events: no event is called %s", name);
+}
+
+static int read_events(struct kd_options *options, const char *list)
+{
+	char *copy = strdup(list), *rest = copy, *name;
+	int status = -1;
+
+	memset(options->selected, 0, sizeof(options->selected));
+	while (copy && status < 0 && (name = strsep(&rest, ","))) {
+		if (strcmp(name, "all") == 0)
+			memset(options->selected, 1, sizeof(options->selected));
+		else if (strcmp(name, "none") != 0 && *name)
+			status = select_event(options, name);
+	}
+	free(copy);
+	return status;
+}
+
+static int read_duration(struct kd_options *options, const char *text)
+{
+	char *end;
+
+	options->duration_s = strtod(text, &end);
+	if (end != text && *end == 0 && options->duration_s > 0 && options->duration_s < 1e9)
+		return -1;
+	return kd_fail(KD_EXIT_USAGE, NULL, "--duration %s: expected seconds, more than 0", text);
+}
+
+static int read_program_type(struct kd_options *options, const char *text)
+{
+	static const char *const names[] = {"auto", "raw", "tp"};
+	unsigned int type;
+
+	for (type = 0; type < 3; type++) {
+		if (strcmp(text, names[type]) == 0) {
+			options->program_type = (enum kd_program_type)type;
+			return -1;
+		}
+	}
+	return kd_fail(KD_EXIT_USAGE, NULL, "--program-type %s: expected auto, raw or tp", text);
+}
+
+static int add_filter(struct kd_options *options, int option, const char *text)
+{
+	unsigned long long number;
+
+	if (options->pid_count == KD_FILTERS_MAX || options->comm_count == KD_FILTERS_MAX)
+		return kd_fail(KD_EXIT_USAGE, NULL, "more than %d filters", KD_FILTERS_MAX);
+	if (option == OPT_COMM) {
+		options->comms[options->comm_count++] = text;
+		return -1;
+	}
+	if (!read_number(text, 1, 0x7fffffff, &number))
+		return kd_fail(KD_EXIT_USAGE, NULL, "--pid %s: expected a process id", text);
+	options->pids[options->pid_count++] = (__u32)number;
+	return -1;
+}
+
+static int read_value(struct kd_options *options, int option, const char *text)
+{
+	unsigned long long number = 0;
+	int status;
+
+	switch (option) {
+	case OPT_DRIVER:
+		options->driver = text;
+		return -1;
+	case OPT_EVENTS:
+		return read_events(options, text);
+	case OPT_PID:
+	case OPT_COMM:
+		return add_filter(options, option, text);
+	case OPT_SNAPLEN:
+		status = number_option("snaplen", text, 0, KD_SNAPLEN_MAX, &number);
+		options->snaplen = (__u32)number;
+		return status;
+	case OPT_BUFFER:
+		status = number_option("buffer-bytes", text, 1, 1ULL << 30, &number);
+		options->buffer_bytes = (size_t)number;
+		return status;
+	case OPT_DURATION:
+		return read_duration(options, text);
+	case OPT_MAX_EVENTS:
+		return number_option("max-events", text, 1, ~0ULL, &options->max_events);
+	case OPT_PROGRAM_TYPE:
+		return read_program_type(options, text);
+	case OPT_BTF:
+		options->btf = text;
+		return -1;
+	default:
+		options->decode_file = text;
+		return -1;
+	}
+}
+
+static bool read_switch(struct kd_options *options, int option)
+{
+	bool *const switches[] = {
+		[OPT_JSON - OPT_DRIVER] = &options->json,	[OPT_ENTER_TIME - OPT_DRIVER] = &options->enter_time,
+		[OPT_CONTROL - OPT_DRIVER] = &options->control, [OPT_CHECK - OPT_DRIVER] = &options->check,
+		[OPT_MINIMAL - OPT_DRIVER] = &options->minimal, [OPT_FORCE - OPT_DRIVER] = &options->force,
+		[OPT_VERBOSE - OPT_DRIVER] = &options->verbose,
+	};
+	unsigned int which = (unsigned int)(option - OPT_DRIVER);
+
+	if (which >= sizeof(switches) / sizeof(switches[0]) || !switches[which])
+		return false;
+	*switches[which] = true;
+	return true;
+}
+
+static void print_version(void)
+{
+	printf("kd-capture %s\napi %s\nschema %s\nlibscap api %s\nlibscap schema %s\nevents %d\nschema digest %s\n",
+	       KD_DRIVER_VERSION, KD_API_VERSION, KD_SCHEMA_VERSION, KD_COMPAT_API_VERSION, KD_COMPAT_SCHEMA_VERSION,
+	       KD_SLOTS, KD_SCHEMA_DIGEST);
+}
+
+int kd_options_parse(struct kd_options *options, int argc, char **argv)
+{
+	int option, status;
+
+	memset(options, 0, sizeof(*options));
+	memset(options->selected, 1, sizeof(options->selected));
+	options->snaplen = KD_SNAPLEN_DEFAULT;
+	while ((option = getopt_long(argc, argv, "hV", table, NULL)) != -1) {
+		if (option == 'h') {
+			fputs(help, stdout);
+			return KD_EXIT_DONE;
+		}
+		if (option == 'V') {
+			print_version();
+			return KD_EXIT_DONE;
+		}
+		if (option == '?')
+			return kd_fail(KD_EXIT_USAGE, "Run kd-capture --help.", "the command line was not understood");
+		if (read_switch(options, option))
+			continue;
+		status = read_value(options, option, optarg);
+		if (status >= 0)
+			return status;
+	}
+	if (optind < argc)
+		return kd_fail(KD_EXIT_USAGE, "Run kd-capture --help.", "%s: expected only options", argv[optind]);
+	if (!options->driver && !options->decode_file)
+		return kd_fail(KD_EXIT_USAGE, "Name the eBPF object, or kmod for the kernel module.",
+			       "--driver is missing");
+	return -1;
+}
