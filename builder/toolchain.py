@@ -30,11 +30,13 @@ class Compiler:
 
 @dataclass(frozen=True, slots=True)
 class Llvm:
-    """clang with llc and llvm-strip of the same release. mcpu: the eBPF instruction set that objects are built for."""
+    """clang with llc and llvm-strip of the same release. resources: the folder of clang's own headers. mcpu: the eBPF
+    instruction set that objects are built for."""
 
     clang: Compiler
     llc: str
     strip: str
+    resources: str
     mcpu: str
 
 
@@ -150,24 +152,32 @@ def find_llvm(release: str = "", path: str | None = None) -> Llvm:
                 f"{tool}{suffix} is missing beside {clang.path}",
                 hint=f"apt-get install llvm{suffix}",
             )
-    return Llvm(clang, str(beside["llc"]), str(beside["llvm-strip"]), table.mcpu)
+    resources = _ask(clang.path, "-print-resource-dir")
+    if not resources:
+        raise StepError(Failure.TOOLCHAIN, f"{clang.path} does not say where its own headers are (-print-resource-dir)")
+    return Llvm(clang, str(beside["llc"]), str(beside["llvm-strip"]), resources, table.mcpu)
 
 
 @lru_cache(maxsize=64)
 def identify(program: str) -> Compiler | None:
     """What a compiler says of itself, or None when it does not answer like gcc or clang."""
-    try:
-        answer = subprocess.run(
-            [program, "--version"], capture_output=True, text=True, timeout=30, env={"LC_ALL": "C", "PATH": os.defpath}
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    text = (answer.stdout.splitlines() or [""])[0]
+    text = _ask(program, "--version")
     # `gcc-12 (Debian 12.2.0-14+deb12u1) 12.2.0`, `Debian clang version 16.0.6 (15~deb12u1)`
     number = re.search(r"clang version (\d+)\.(\d+)", text) or re.search(r"\) (\d+)\.(\d+)", text)
-    if answer.returncode != 0 or number is None:
+    if number is None:
         return None
     return Compiler(str(Path(program).absolute()), (int(number[1]), int(number[2])), text)
+
+
+def _ask(program: str, question: str) -> str:
+    """The first line of a compiler's answer, empty when it gives none."""
+    try:
+        answer = subprocess.run(
+            [program, question], capture_output=True, text=True, timeout=30, env={"LC_ALL": "C", "PATH": os.defpath}
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return answer.stdout.splitlines()[0] if answer.returncode == 0 and answer.stdout else ""
 
 
 def require_libc(needed: tuple[int, int], tool: str, there: tuple[int, int]) -> None:

@@ -48,12 +48,11 @@ def include_argv(tree: HeaderTree) -> list[str]:
 
 
 def clang_argv(
-    tree: HeaderTree, llvm: Llvm, *, source: Path, out: Path, root: Path, resources: Path, release: str, name: str
+    tree: HeaderTree, llvm: Llvm, *, source: Path, out: Path, root: Path, release: str, name: str
 ) -> list[str]:
-    """clang from C to LLVM code. resources: clang's own folder (stdarg.h stands there). Paths of this machine do not
-    show in the result's line information."""
+    """clang from C to LLVM code. Paths of this machine do not show in the result's line information."""
     return [
-        llvm.clang.path, "-nostdinc", "-isystem", str(resources / "include"), *include_argv(tree),
+        llvm.clang.path, "-nostdinc", "-isystem", f"{llvm.resources}/include", *include_argv(tree),
         f"-I{root}/common", f"-I{root}/gen", f"-I{source.parent}", *_DEFINES, f'-DKD_RELEASE="{release}"',
         f'-DKD_NAME="{name}"', *_CODE, *_WARNINGS, f"-ffile-prefix-map={root}/=", f"-ffile-prefix-map={tree.root}/=",
         "-fdebug-compilation-dir=.", "-emit-llvm", "-c", str(source), "-o", str(out),
@@ -70,27 +69,14 @@ def strip_argv(llvm: Llvm, path: Path) -> list[str]:
     return [llvm.strip, "-g", str(path)]
 
 
-def resource_folder(llvm: Llvm, work: Workplace) -> Path:
-    """Where clang keeps its own headers; it answers on its output, which is read from a file of its own."""
-    answer = work.root / "resources.log"
-    asking = Workplace(work.root, answer, work.executor, work.toolchain)
-    asking.run([llvm.clang.path, "-print-resource-dir"])
-    return Path(answer.read_text().splitlines()[-1])
-
-
 def build_bpf(work: Workplace, tree: HeaderTree, probes: ProbeResult, llvm: Llvm, name: str) -> Path:
     """Compile and strip; the result's path. Raises StepError (compile)."""
     (work.root / "gen" / HEADER).write_text(probes.header())
     source = only_source(work.root / "bpf", "*.bpf.c")
     code, out = work.root / "kdriver.bc", work.root / "kdriver.bpf.o"
     release = tree.evidence.release
-    resources = resource_folder(llvm, work)
-    work.run(
-        clang_argv(
-            tree, llvm, source=source, out=code, root=work.root, resources=resources, release=release, name=name
-        ),
-        reads=(tree.root,),
-    )
+    argv = clang_argv(tree, llvm, source=source, out=code, root=work.root, release=release, name=name)
+    work.run(argv, reads=(tree.root,))
     work.run(llc_argv(llvm, source=code, out=out))
     work.run(strip_argv(llvm, out))
     return out

@@ -1,0 +1,108 @@
+"""What all builds of one batch share: the cache, the driver source, the compilers, each kernel's headers and probes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.failure import StepError
+from builder.headers import HeaderTree, prepare_headers
+from builder.plan import BuildPlan
+from builder.probes import ProbeResult, run_probes
+from builder.source import DriverSource
+from builder.toolchain import Compiler, choose_gcc, find_gccs, require_libc
+from kdriver.core.download import cached
+from kdriver.core.kernel import Kernel, Package
+from kdriver.executors.task import Executor
+from kdriver.packages.deb import unpack_deb
+from kernel_index.sources import package_urls
+
+StepListener = Callable[[BuildPlan, str], None]
+"""Told of each step of each plan, from several threads: `headers`, `compile probes`, `compile`, `check`, and at the
+end the outcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A kernel that can be built for: its headers, the compiler chosen for it, what the compile probes found."""
+
+    tree: HeaderTree
+    compiler: Compiler
+    probes: ProbeResult
+
+
+class Bench:
+    """One batch's workshop. Kernels are prepared once, also when several kinds are built for one at a time."""
+
+    def __init__(
+        self,
+        cache: Path,
+        source: DriverSource,
+        generated: Path,
+        executor: Executor,
+        *,
+        force: bool,
+        on_step: StepListener,
+    ) -> None:
+        self.cache = cache
+        self.source = source
+        self.generated = generated
+        self.executor = executor
+        self.force = force
+        self.on_step = on_step
+        self._lock = threading.Lock()
+        self._kernel_locks: dict[str, threading.Lock] = {}
+        self._prepared: dict[str, Prepared | StepError] = {}
+
+    @property
+    def store(self) -> Path:
+        """Where artifacts are kept, by content key."""
+        return self.cache / "artifacts"
+
+    def log(self, plan: BuildPlan) -> Path:
+        """The log of a plan's compiling; that of the compile probes stands beside it as probes.log."""
+        return self.cache / "logs" / plan.built_for / f"{plan.kind}.log"
+
+    def tree(self, plan: BuildPlan) -> HeaderTree:
+        """A kernel's headers, downloaded and unpacked when they are not there. Raises what prepare_headers raises."""
+        self.on_step(plan, "headers")
+        return prepare_headers(plan.kernel, self.cache / "headers", fetch_package, _unpack)
+
+    def prepare(self, plan: BuildPlan, tree: HeaderTree) -> Prepared:
+        """Choose the compiler and probe the headers. Raises StepError, the same again for the kernel's other kinds."""
+        key = plan.kernel.key
+        with self._lock:
+            lock = self._kernel_locks.setdefault(key, threading.Lock())
+        with lock:
+            if key not in self._prepared:
+                try:
+                    self._prepared[key] = self._prepare(plan, tree)
+                except StepError as error:
+                    self._prepared[key] = error
+        found = self._prepared[key]
+        if isinstance(found, StepError):
+            raise found
+        return found
+
+    def _prepare(self, plan: BuildPlan, tree: HeaderTree) -> Prepared:
+        evidence = tree.evidence
+        require_libc(evidence.glibc, evidence.glibc_tool, self.executor.libc())
+        compiler = choose_gcc(evidence.gcc, find_gccs())
+        self.on_step(plan, "compile probes")
+        log = self.log(plan).with_name("probes.log")
+        probes = run_probes(
+            self.source.probes, tree, compiler, cache=self.cache / "probes", log=log, executor=self.executor
+        )
+        return Prepared(tree, compiler, probes)
+
+
+def fetch_package(kernel: Kernel, package: Package) -> Path:
+    """A package of a kernel from the cache, or from the archive that the index names. Raises DownloadError, or
+    IntegrityError when the bytes are not what the signed metadata promised."""
+    return cached(package_urls(kernel, package), package.sha256, package.size_bytes, package.file_name)
+
+
+def _unpack(package: Path, into: Path, members: Callable[[str], bool]) -> None:
+    unpack_deb(package, into, members=members)

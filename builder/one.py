@@ -1,0 +1,126 @@
+"""One build: from a plan to an artifact in the store, through compiling and every check."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from builder import checks
+from builder.bench import Bench, Prepared
+from builder.failure import Failure, StepError
+from builder.kinds.bpf import build_bpf
+from builder.kinds.core import build_core
+from builder.kinds.kmod import build_kmod
+from builder.kinds.step import Workplace, shorten
+from builder.plan import BuildPlan
+from builder.recipe import Recipe, make_recipe
+from builder.source import copy_source
+from builder.store import Stored, find_stored, put
+from builder.toolchain import Compiler, Llvm, choose_gcc, find_gccs, find_llvm, load_table
+from kdriver.core.artifact import Artifact, DriverKind
+from kdriver.inspect.elf import read_module
+from kdriver.inspect.symvers import read_symvers
+
+
+def build_one(plan: BuildPlan, bench: Bench) -> tuple[Stored, bool]:
+    """The artifact of a plan, and whether it was built now (else it was in the store).
+
+    Raises StepError for everything that can be wrong with compilers, headers, driver source and result, DownloadError
+    and IntegrityError for packages. What is in the store passed all checks; a failed build leaves nothing there.
+    """
+    tree = None if plan.kind is DriverKind.CORE else bench.tree(plan)
+    compiler: Compiler | Llvm
+    if plan.kind is DriverKind.KMOD and tree is not None:
+        compiler = choose_gcc(tree.evidence.gcc, find_gccs())
+    else:
+        compiler = find_llvm("" if tree is None else plan.kernel.release)
+    recipe = make_recipe(plan, bench.source, bench.generated, tree=tree, compiler=compiler)
+    stored = None if bench.force else find_stored(bench.store, recipe.key)
+    if stored is not None:
+        return stored, False
+    prepared = None if tree is None else bench.prepare(plan, tree)
+    return _build(plan, bench, recipe, compiler, prepared), True
+
+
+def _build(
+    plan: BuildPlan, bench: Bench, recipe: Recipe, compiler: Compiler | Llvm, prepared: Prepared | None
+) -> Stored:
+    started = time.monotonic()
+    log = bench.log(plan)
+    log.unlink(missing_ok=True)
+    root = Path(tempfile.mkdtemp(prefix=f"{plan.kind}-", dir=bench.cache / "work"))
+    try:
+        bench.on_step(plan, "compile")
+        copy_source(bench.source, plan.kind, bench.generated, root)
+        work = Workplace(root, log, bench.executor, recipe.compiler)
+        file = _compile(plan, work, compiler, prepared)
+        bench.on_step(plan, "check")
+        vermagic = _check(plan, bench, file, prepared, work)
+        content = file.read_bytes()
+        record = _record(plan, bench, recipe, content, time.monotonic() - started, vermagic)
+        return put(bench.store, file, record)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _compile(plan: BuildPlan, work: Workplace, compiler: Compiler | Llvm, prepared: Prepared | None) -> Path:
+    if prepared is None:
+        assert isinstance(compiler, Llvm)
+        return build_core(work, compiler, plan.name)
+    if isinstance(compiler, Llvm):
+        return build_bpf(work, prepared.tree, prepared.probes, compiler, plan.name)
+    return build_kmod(work, prepared.tree, prepared.probes, compiler, plan.name)
+
+
+def _check(plan: BuildPlan, bench: Bench, file: Path, prepared: Prepared | None, work: Workplace) -> str:
+    """Every check of the kind; the module's vermagic, empty for the others. Raises StepError (check) with all that is
+    wrong."""
+    printed = work.log.read_text(errors="replace")
+    warnings = checks.find_warnings(printed, plan.kind, load_table().harmless)
+    problems = [f"the compiler warned: {shorten(line, work.root)}" for line in warnings[:1]]
+    if len(warnings) > 1:
+        problems.append(f"and {len(warnings) - 1} more warnings")
+    vermagic = ""
+    if prepared is None:
+        problems += checks.check_core(file)
+    elif plan.kind is DriverKind.BPF:
+        problems += checks.check_bpf(file, plan.kernel.release)
+    else:
+        module = read_module(file)
+        vermagic = module.vermagic
+        problems += checks.check_module(
+            module,
+            release=plan.kernel.release,
+            exported=read_symvers(prepared.tree.build_dir / "Module.symvers"),
+            modversions=prepared.tree.evidence.modversions,
+            driver=bench.source.version,
+            name=plan.name,
+        )
+    if problems:
+        raise StepError(
+            Failure.CHECK, "; ".join(problems), hint="Read the log; the driver source does not fit.", log=work.log
+        )
+    return vermagic
+
+
+def _record(plan: BuildPlan, bench: Bench, recipe: Recipe, content: bytes, seconds: float, vermagic: str) -> Artifact:
+    return Artifact(
+        kernel=plan.built_for,
+        release="" if plan.kind is DriverKind.CORE else plan.kernel.release,
+        kind=plan.kind,
+        name=plan.name,
+        sha256=hashlib.sha256(content).hexdigest(),
+        size_bytes=len(content),
+        driver=bench.source.version,
+        compiler=recipe.compiler,
+        flags=recipe.flags,
+        inputs=recipe.inputs,
+        content_key=recipe.key,
+        seconds=round(seconds, 2),
+        built_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        vermagic=vermagic,
+    )

@@ -1,0 +1,82 @@
+"""What an artifact is built from, before it is built: its compiler, flags and inputs, and the key that names them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from builder.headers import HeaderTree
+from builder.kinds import bpf, core, kmod
+from builder.kinds.step import only_source
+from builder.plan import BuildPlan
+from builder.source import DriverSource, digest_source
+from builder.store import content_key
+from builder.toolchain import Compiler, Llvm
+from kdriver.core.artifact import DriverKind, Input
+
+_LAYOUT = "1"
+"""Part of every content key: raised when the builder makes other bytes of the same inputs."""
+_WORK = Path("/work")
+_TREE = Path("/headers")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """compiler: what it says of itself. flags: of the compiling command, with /work for the workplace and /headers
+    for the header tree, so that they are the same on every machine. inputs: everything with a digest."""
+
+    compiler: str
+    flags: tuple[str, ...]
+    inputs: tuple[Input, ...]
+    key: str
+
+
+def make_recipe(
+    plan: BuildPlan, source: DriverSource, generated: Path, *, tree: HeaderTree | None, compiler: Compiler | Llvm
+) -> Recipe:
+    """The recipe of a plan. tree: of kmod and bpf. compiler: gcc for kmod, else LLVM. Raises StepError (compile) when
+    the driver source does not hold the kind's file."""
+    kind = plan.kind
+    inputs = [Input("driver source", digest_source(source, kind, generated))]
+    text = compiler.clang.text if isinstance(compiler, Llvm) else compiler.text
+    if tree is not None:
+        inputs += tree.inputs
+    if kind is DriverKind.CORE and core.libbpf_digest():
+        inputs.append(Input("libbpf headers", core.libbpf_digest()))
+    flags = tuple(_argv(plan, source, tree, compiler)[1:])
+    parts: dict[str, object] = {
+        "layout": _LAYOUT,
+        "kind": str(kind),
+        "kernel": plan.built_for,
+        "name": plan.name,
+        "headers": tree.digest if tree is not None else "",
+        "compiler": text,
+        "flags": flags,
+        "inputs": [one.to_json() for one in inputs],
+    }
+    return Recipe(text, flags, tuple(inputs), content_key(parts))
+
+
+def _argv(plan: BuildPlan, source: DriverSource, tree: HeaderTree | None, compiler: Compiler | Llvm) -> list[str]:
+    """The compiling command as it would be in a workplace at /work with headers at /headers."""
+    name = plan.name
+    if tree is not None:
+        standing = tree.root
+        moved = replace(
+            tree,
+            root=_TREE,
+            build_dir=_TREE / tree.build_dir.relative_to(standing),
+            source_dir=_TREE / tree.source_dir.relative_to(standing),
+        )
+        if isinstance(compiler, Compiler):
+            plain = replace(compiler, path=Path(compiler.path).name)
+            return kmod.make_argv(build_dir=moved.build_dir, root=_WORK, name=name, compiler=plain)
+        file = _WORK / "bpf" / only_source(source.folder / "bpf", "*.bpf.c").name
+        release = plan.kernel.release
+        argv = bpf.clang_argv(
+            tree, compiler, source=file, out=_WORK / "kdriver.bc", root=_WORK, release=release, name=name
+        )
+        return [part.replace(str(standing), str(_TREE)).replace(compiler.resources, "/clang") for part in argv]
+    assert isinstance(compiler, Llvm)
+    file = _WORK / "core" / only_source(source.folder / "core", "*.core.c").name
+    return core.clang_argv(compiler, source=file, out=_WORK / "kdriver.core.o", root=_WORK, name=name)

@@ -1,0 +1,61 @@
+"""What became of one build."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from kdriver.core.artifact import Artifact, DriverKind
+from kdriver.core.errors import ExitCode
+
+
+class BuildOutcome(StrEnum):
+    """built: now. cached: the same build was there. shared: by the CO-RE object of this batch."""
+
+    BUILT = "built"
+    CACHED = "cached"
+    SHARED = "shared"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class BuildResult:
+    """One kernel's driver of one kind. reason: one line, empty when there is an artifact. detail: the lines of the log
+    that matter. artifact: the file in the store or where --out put it; record: what it was built from.
+    exit_code: what a batch of this alone exits with."""
+
+    kernel: str
+    kind: DriverKind
+    outcome: BuildOutcome
+    seconds: float = 0.0
+    reason: str = ""
+    hint: str = ""
+    detail: str = ""
+    artifact: Path | None = None
+    record: Artifact | None = None
+    log: Path | None = None
+    exit_code: ExitCode = ExitCode.DONE
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is an artifact."""
+        return self.artifact is not None
+
+    def to_json(self) -> dict[str, Any]:
+        """What `kdriver build --json` prints for it. Empty texts and null where there is no artifact or log."""
+        return {
+            "kernel": self.kernel,
+            "kind": str(self.kind),
+            "outcome": str(self.outcome),
+            "reason": self.reason,
+            "hint": self.hint,
+            "seconds": round(self.seconds, 2),
+            "artifact": str(self.artifact) if self.artifact else None,
+            "sha256": self.record.sha256 if self.record else "",
+            "size_bytes": self.record.size_bytes if self.record else 0,
+            "compiler": self.record.compiler if self.record else "",
+            "log": str(self.log) if self.log else None,
+        }

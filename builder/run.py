@@ -1,0 +1,166 @@
+"""Carries plans out: exactly one result for each plan, whatever happens to the others."""
+
+from __future__ import annotations
+
+import errno
+import re
+import shutil
+import time
+import traceback
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from builder.bench import Bench, StepListener
+from builder.failure import Failure, StepError
+from builder.one import build_one
+from builder.plan import BuildPlan
+from builder.result import BuildOutcome, BuildResult
+from builder.source import DriverSource, render_headers
+from builder.store import copy_out
+from kdriver.core.artifact import DriverKind
+from kdriver.core.errors import ConfigError, DownloadError, ExitCode, IntegrityError, KdriverError
+from kdriver.core.paths import cache_dir
+from kdriver.executors.local import LocalExecutor
+from kdriver.executors.task import Executor
+
+_STALE_S = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """jobs: builds at a time. force: build what is cached, too. out: copy artifacts there as well."""
+
+    jobs: int = 1
+    force: bool = False
+    out: Path | None = None
+
+
+def run_builds(
+    plans: Sequence[BuildPlan],
+    source: DriverSource,
+    options: RunOptions | None = None,
+    *,
+    executor: Executor | None = None,
+    on_step: StepListener | None = None,
+) -> tuple[BuildResult, ...]:
+    """Build; the results are in the order of the plans. A failure of one plan is its result and stops no other.
+
+    Raises ConfigError before anything is built when the cache's folder is one that kbuild cannot work below, and what
+    kdriver.catalogue raises when the driver source's catalogue is wrong. KeyboardInterrupt kills what runs.
+    """
+    options = options or RunOptions()
+    executor = executor or LocalExecutor()
+    cache = cache_dir()
+    if re.search(r"[\s:'\"$#\\]", str(cache)):
+        raise ConfigError(
+            f"{cache}: the kernel's make cannot work below a folder with spaces, colons or quotes in its name",
+            hint="Name another folder in KDRIVER_CACHE.",
+        )
+    _sweep(cache / "work")
+    generated = render_headers(source, cache / "generated")
+    listener = on_step or (lambda plan, step: None)
+    bench = Bench(cache, source, generated, executor, force=options.force, on_step=listener)
+    pool = ThreadPoolExecutor(max_workers=max(1, options.jobs), thread_name_prefix="build")
+    try:
+        futures = _submit(pool, plans, bench, options.out)
+        results = [_shared(plan, futures, plans) if plan.shares else futures[plan].result() for plan in plans]
+    except BaseException:
+        executor.stop()
+        pool.shutdown(wait=True, cancel_futures=True)
+        raise
+    pool.shutdown()
+    return tuple(results)
+
+
+def _submit(
+    pool: ThreadPoolExecutor, plans: Sequence[BuildPlan], bench: Bench, out: Path | None
+) -> dict[BuildPlan, Future[BuildResult]]:
+    folders = _out_folders(plans, out)
+    return {plan: pool.submit(_run_one, plan, bench, folders.get(plan)) for plan in plans if not plan.shares}
+
+
+def _out_folders(plans: Sequence[BuildPlan], out: Path | None) -> dict[BuildPlan, Path]:
+    """Where each plan's artifact is copied: `out`/<release>, with the package version where a release has several."""
+    if out is None:
+        return {}
+    kernels = {plan.kernel.key: plan.kernel for plan in plans}
+    releases = [kernel.release for kernel in kernels.values()]
+    folders = {}
+    for plan in plans:
+        release = plan.kernel.release
+        name = release if releases.count(release) == 1 else f"{release}_{plan.kernel.package_version}"
+        folders[plan] = out / ("any" if plan.kind is DriverKind.CORE else name)
+    return folders
+
+
+def _run_one(plan: BuildPlan, bench: Bench, out: Path | None) -> BuildResult:
+    """One plan to its result; the one place where any exception becomes a failed build."""
+    if plan.skip:
+        return _tell(bench, plan, _result(plan, BuildOutcome.SKIPPED, reason=plan.skip, exit_code=ExitCode.NOT_FOUND))
+    started = time.monotonic()
+    log = bench.log(plan)
+    try:
+        stored, fresh = build_one(plan, bench)
+        path = copy_out(stored, out) if out is not None else stored.path
+        outcome = BuildOutcome.BUILT if fresh else BuildOutcome.CACHED
+        result = _result(plan, outcome, artifact=path, record=stored.record, log=log if log.exists() else None)
+    except KdriverError as error:
+        result = _failed(plan, error, log)
+    except OSError as error:
+        result = _failed(plan, _of_the_system(error), log)
+    except Exception:  # noqa: BLE001 - a bug in one build must not stop the batch; the log keeps its traceback
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a") as out_log:
+            traceback.print_exc(file=out_log)
+        last = traceback.format_exc().strip().splitlines()[-1]
+        result = _failed(plan, StepError(Failure.BUG, last, hint="Report it with the log.", log=log), log)
+    return _tell(bench, plan, replace(result, seconds=time.monotonic() - started))
+
+
+def _failed(plan: BuildPlan, error: KdriverError, log: Path) -> BuildResult:
+    words = {DownloadError: f"{Failure.DOWNLOAD}: ", IntegrityError: "integrity: "}
+    prefix = next((word for kind, word in words.items() if isinstance(error, kind)), "")
+    where = error.log if isinstance(error, StepError) and error.log is not None else log
+    return _result(
+        plan,
+        BuildOutcome.FAILED,
+        reason=prefix + error.message,
+        hint=error.hint or "",
+        detail=error.detail if isinstance(error, StepError) else "",
+        log=where if where.exists() else None,
+        exit_code=error.exit_code,
+    )
+
+
+def _of_the_system(error: OSError) -> KdriverError:
+    place = f"{error.filename}: " if error.filename else ""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    hint = "Free space there, or name another folder in KDRIVER_CACHE." if full else None
+    return StepError(Failure.HEADERS if full else Failure.BUG, f"{place}{error.strerror or error}", hint=hint)
+
+
+def _shared(plan: BuildPlan, futures: dict[BuildPlan, Future[BuildResult]], plans: Sequence[BuildPlan]) -> BuildResult:
+    """The result of a plan that the batch's CO-RE object serves."""
+    first = next(one for one in plans if one.kind is DriverKind.CORE and not one.shares and not one.skip)
+    built = futures[first].result()
+    outcome = BuildOutcome.SHARED if built.ok else BuildOutcome.FAILED
+    return replace(built, kernel=plan.kernel.key, outcome=outcome, seconds=0.0)
+
+
+def _result(plan: BuildPlan, outcome: BuildOutcome, **fields: object) -> BuildResult:
+    return replace(BuildResult(plan.kernel.key, plan.kind, outcome), **fields)  # type: ignore[arg-type]
+
+
+def _tell(bench: Bench, plan: BuildPlan, result: BuildResult) -> BuildResult:
+    bench.on_step(plan, str(result.outcome))
+    return result
+
+
+def _sweep(work: Path) -> None:
+    """Remove what killed builds left behind a day ago or longer."""
+    work.mkdir(parents=True, exist_ok=True)
+    for folder in work.iterdir():
+        if time.time() - folder.stat().st_mtime > _STALE_S:
+            shutil.rmtree(folder, ignore_errors=True)
