@@ -24,7 +24,6 @@ from tuf.api.exceptions import (
     ExpiredMetadataError,
     LengthOrHashMismatchError,
     RepositoryError,
-    SlowRetrievalError,
     UnsignedMetadataError,
 )
 from tuf.api.metadata import Metadata, Root, TargetFile, Timestamp
@@ -40,6 +39,8 @@ logger = logging.getLogger(__name__)
 _TIMEOUT_S = 20
 _MAX_ROOT_BYTES = 512_000
 _CHUNK_BYTES = 1 << 18
+# The errors that are raised say what a retry's warning would say, once.
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 _RESTORE_HINT = "Do not use this repository; tell its owner, or try another mirror."
 
 
@@ -229,10 +230,6 @@ def _explained(url: str, target: str | None = None) -> Iterator[None]:
             f"{name}: answers with status {error.status_code}",
             hint="Check the address: it must be the folder that holds `metadata` and `targets`.",
         ) from error
-    except SlowRetrievalError as error:
-        raise errors.DownloadError(
-            f"{name}: cannot be reached: no answer in {_TIMEOUT_S} s", hint="Check the network, or try another mirror."
-        ) from error
     except (DownloadError, urllib3.exceptions.HTTPError) as error:
         raise errors.DownloadError(
             f"{name}: cannot be reached: {_cause(error)}", hint="Check the address and the network."
@@ -240,7 +237,8 @@ def _explained(url: str, target: str | None = None) -> Iterator[None]:
 
 
 def _cause(error: BaseException) -> str:
-    """The innermost reason: python-tuf and urllib3 wrap a refused connection four times."""
+    """The innermost reason: python-tuf and urllib3 wrap a refused connection four times, and the outermost calls it a
+    slow retrieval."""
     while True:
         inner = error.__cause__ or getattr(error, "reason", None)
         if not isinstance(inner, BaseException):
