@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * One running kd-capture: commands go to its standard input, its lines to a file in memory. A file, not a pipe: it must
+ * never wait for process 1, which is silent while the cases run.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "guest.h"
+
+#define POLL_MS 10
+#define MAX_TIDS 4096
+
+/* Lines of a file that may still grow. */
+struct reader {
+	int fd;
+	char *text;
+	size_t size;
+	size_t from;
+	size_t to;
+};
+
+static struct reader readers[2];
+
+static struct reader *reader_new(int which, int fd)
+{
+	struct reader *reader = &readers[which];
+
+	reader->fd = fd;
+	reader->from = 0;
+	reader->to = 0;
+	return reader;
+}
+
+/* The next whole line, without its end and NUL-terminated, or NULL when there is none yet. */
+static char *reader_line(struct reader *reader, size_t *len)
+{
+	size_t seen = reader->from;
+
+	for (;;) {
+		char *end = reader->to > seen ? memchr(reader->text + seen, '\n', reader->to - seen) : NULL;
+		ssize_t n;
+
+		if (end) {
+			char *line = reader->text + reader->from;
+
+			*end = 0;
+			*len = (size_t)(end - line);
+			reader->from = (size_t)(end - reader->text) + 1;
+			return line;
+		}
+		seen = reader->to;
+		if (reader->from > 0) {
+			memmove(reader->text, reader->text + reader->from, reader->to - reader->from);
+			reader->to -= reader->from;
+			seen -= reader->from;
+			reader->from = 0;
+		}
+		if (reader->size - reader->to < 65536) {
+			char *grown = realloc(reader->text, reader->size + 262144);
+
+			if (!grown)
+				return NULL;
+			reader->text = grown;
+			reader->size += 262144;
+		}
+		n = read(reader->fd, reader->text + reader->to, reader->size - reader->to);
+		if (n <= 0)
+			return NULL;
+		reader->to += (size_t)n;
+	}
+}
+
+static bool starts_with(const char *text, const char *with)
+{
+	return strncmp(text, with, strlen(with)) == 0;
+}
+
+static pid_t line_tid(const char *line)
+{
+	const char *at = strstr(line, "\"tid\":");
+
+	return at ? (pid_t)strtol(at + 6, NULL, 10) : -1;
+}
+
+static void tally_line(struct tally *tally, const char *line)
+{
+	unsigned long long ts, enter_ts;
+	const char *name, *enter;
+	char wanted[64];
+
+	if (line_tid(line) != tally->tid)
+		return;
+	name = strstr(line, "\"name\":\"");
+	snprintf(wanted, sizeof(wanted), "\"name\":\"%s\"", tally->name);
+	if (!name || !starts_with(name, wanted) || (tally->holds && !strstr(line, tally->holds)))
+		return;
+	tally->count++;
+	ts = starts_with(line, "{\"ts\":") ? strtoull(line + 6, NULL, 10) : 0;
+	tally->backwards += ts < tally->last_ts;
+	tally->last_ts = ts;
+	enter = strstr(line, "\"enter_ts\":");
+	enter_ts = enter ? strtoull(enter + 11, NULL, 10) : 0;
+	tally->with_enter += enter_ts > 0 && enter_ts <= ts;
+	snprintf(tally->last, sizeof(tally->last), "%s", line);
+}
+
+/* Reads lines until one starts with `wanted` (1), time is up (0), or kd-capture ended (-1). */
+static int read_until(struct capture *capture, const char *wanted, long limit_ms, struct tally *tallies, int n)
+{
+	long until = now_ms() + limit_ms;
+	unsigned int lines = 0;
+	int status;
+
+	for (;;) {
+		size_t len;
+		char *line = reader_line(&readers[0], &len);
+
+		if (line) {
+	/* A stream that never ends must end here, too. */
+			if (++lines % 256 == 0 && now_ms() > until)
+				return 0;
+			capture->read_to += (off_t)len + 1;
+			capture->line = line;
+			if (starts_with(line, wanted))
+				return 1;
+			if (starts_with(line, "{\"stats\":"))
+				snprintf(capture->stats, sizeof(capture->stats), "%s", line);
+			else
+				for (int i = 0; i < n; i++)
+					tally_line(&tallies[i], line);
+			continue;
+		}
+		if (capture->pid > 0 && child_ended(capture->pid, &status)) {
+			capture->status = status;
+			capture->pid = -1;
+			continue; /* what it wrote last */
+		}
+		if (capture->pid <= 0)
+			return -1;
+		if (now_ms() > until)
+			return 0;
+		nap_ms(POLL_MS);
+	}
+}
+
+/* Starts kd-capture and waits until it is ready. 0, KD_TIMED_OUT, or its exit status. options: ends with NULL. */
+int capture_open(struct capture *capture, const struct driver *driver, const char *tag, const char *const *options,
+		 long limit_ms)
+{
+	const char *argv[32] = {"/bin/kd-capture", "--driver", NULL, "--json", "--control", NULL};
+	struct child child = {.argv = argv, .in_cgroups = false};
+	bool module = strcmp(driver->kind, "kmod") == 0;
+	char spec[160];
+	int pipe_fds[2], n = 5, found;
+
+	memset(capture, 0, sizeof(*capture));
+	capture->pid = -1;
+	capture->commands = -1;
+	capture->output = -1;
+	snprintf(spec, sizeof(spec), "%s%s", module ? "kmod:" : "", module ? driver->name : driver->path);
+	argv[2] = spec;
+	while (*options && n < 31)
+		argv[n++] = *options++;
+	argv[n] = NULL;
+	snprintf(capture->output_path, sizeof(capture->output_path), "/tmp/%s-%s.out", driver->kind, tag);
+	snprintf(capture->errors_path, sizeof(capture->errors_path), "/tmp/%s-%s.err", driver->kind, tag);
+	if (pipe2(pipe_fds, O_CLOEXEC) != 0)
+		return errno;
+	child.in = pipe_fds[0];
+	child.out = open(capture->output_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+	child.err = open(capture->errors_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+	capture->output = open(capture->output_path, O_RDONLY | O_CLOEXEC);
+	capture->commands = pipe_fds[1];
+	capture->pid = child_start(&child);
+	close(pipe_fds[0]);
+	close(child.out);
+	close(child.err);
+	reader_new(0, capture->output);
+	found = read_until(capture, "{\"ready\":", limit_ms, NULL, 0);
+	if (found == 1) {
+		snprintf(capture->ready, sizeof(capture->ready), "%s", capture->line);
+		return 0;
+	}
+	if (found == 0) {
+		capture_close(capture, 0);
+		return KD_TIMED_OUT;
+	}
+ /* It ended before it was ready, whatever status it ended with. */
+	return capture->status ? capture->status : 1;
+}
+
+/* Sends one command and reads up to its answer. 0, 1 where it was refused, KD_TIMED_OUT, or -1 when kd-capture ended. */
+int capture_command(struct capture *capture, const char *command, long limit_ms, struct tally *tallies, int n)
+{
+	char line[128], wanted[160];
+	int found;
+
+	snprintf(line, sizeof(line), "%s\n", command);
+	snprintf(wanted, sizeof(wanted), "{\"ack\":\"%s\"", command);
+	if (capture->pid <= 0 || write(capture->commands, line, strlen(line)) < 0)
+		return -1;
+	found = read_until(capture, wanted, limit_ms, tallies, n);
+	if (found == 1)
+		return strstr(capture->line, "\"ok\":true") ? 0 : 1;
+	return found == 0 ? KD_TIMED_OUT : -1;
+}
+
+/* Asks it to quit and waits; its exit status, or KD_TIMED_OUT after which it was killed. */
+int capture_close(struct capture *capture, long limit_ms)
+{
+	int status = capture->status;
+
+	if (capture->pid > 0) {
+		if (limit_ms > 0 && write(capture->commands, "quit\n", 5) < 0)
+			limit_ms = 0;
+		status = child_wait(capture->pid, limit_ms);
+	}
+	if (capture->commands >= 0)
+		close(capture->commands);
+	if (capture->output >= 0)
+		close(capture->output);
+	capture->pid = -1;
+	capture->commands = -1;
+	capture->output = -1;
+	return status;
+}
+
+static bool tid_known(const pid_t *tids, int n, pid_t tid)
+{
+	for (int i = n - 1; i >= 0; i--)
+		if (tids[i] == tid)
+			return true;
+	return false;
+}
+
+static void report_line(const char *kind, const char *what, const char *line, size_t len)
+{
+	result_printf("{\"driver\":\"%s\",\"%s\":", kind, what);
+	result_raw(line, len);
+	result_raw("}", 1);
+	result_end_line();
+}
+
+/*
+ * Writes what the case program expects, then the events (up to offset `end` of kd-capture's output) of the threads that
+ * it names. Events of other threads are not written: the serial line is slow.
+ */
+void capture_report_events(struct capture *capture, const char *kind, const char *expect_path, off_t end,
+			   long bytes_max)
+{
+	static pid_t tids[MAX_TIDS];
+	unsigned long others = 0, left_out = 0;
+	struct reader *reader;
+	off_t offset = 0;
+	size_t len;
+	char *line;
+	int n = 0, fd = open(expect_path, O_RDONLY | O_CLOEXEC);
+
+	reader = reader_new(1, fd);
+	while (fd >= 0 && (line = reader_line(reader, &len))) {
+		pid_t tid = line_tid(line);
+
+		report_line(kind, "expect", line, len);
+		if (n < MAX_TIDS && !tid_known(tids, n, tid))
+			tids[n++] = tid;
+	}
+	if (fd >= 0)
+		close(fd);
+	fd = open(capture->output_path, O_RDONLY | O_CLOEXEC);
+	reader = reader_new(1, fd);
+	while (fd >= 0 && offset < end && (line = reader_line(reader, &len))) {
+		offset += (off_t)len + 1;
+		if (!starts_with(line, "{\"ts\":"))
+			continue;
+		if (!tid_known(tids, n, line_tid(line))) {
+			others++;
+			continue;
+		}
+		bytes_max -= (long)len;
+		if (bytes_max < 0)
+			left_out++;
+		else
+			report_line(kind, "event", line, len);
+	}
+	if (fd >= 0)
+		close(fd);
+	result_printf("{\"driver\":\"%s\",\"reported\":{\"other_threads\":%lu,\"left_out\":%lu}}", kind, others,
+		      left_out);
+	result_end_line();
+	result_flush();
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * What the parts of the guest's first program share. It runs as process 1 of a guest that kdriver's verifier boots,
+ * reads /plan, takes each driver of the plan through its life and writes what happened to the second serial port.
+ */
+#ifndef KD_GUEST_H
+#define KD_GUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#define KD_MAX_DRIVERS 8
+#define KD_MAX_MODULES 32
+#define KD_DETAIL 4096
+#define KD_TIMED_OUT 124
+
+/* One driver of the plan. name: of module and device, "-" for eBPF objects. */
+struct driver {
+	char kind[16];
+	char name[64];
+	char path[128];
+};
+
+/* The plan: see kdriver/verifier/plan.py, which writes it. Limits are in milliseconds. */
+struct plan {
+	struct driver drivers[KD_MAX_DRIVERS];
+	int n_drivers;
+	char modules[KD_MAX_MODULES][128];
+	int n_modules;
+	int limit_load;
+	int limit_open;
+	int limit_cases;
+	int limit_flush;
+	int limit_unload;
+	int pressure_rounds;
+	int overrun_calls;
+	long buffer_bytes;
+	long small_buffer_bytes;
+	long events_bytes_max;
+};
+
+/* result.c: JSON lines on the second serial port. */
+int result_open(void);
+void result_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void result_raw(const char *text, size_t len);
+void result_string(const char *text);
+void result_end_line(void);
+void result_flush(void);
+void result_stage(const char *kind, const char *stage);
+void result_step(const char *kind, const char *step, int status, long ms, const char *detail);
+void result_close(int rc);
+
+/* system.c: the guest's surroundings. */
+void system_setup(void);
+void system_join_cgroups(void);
+void system_pin_to_first_cpu(void);
+long now_ms(void);
+void nap_ms(long ms);
+
+/* kernel.c: modules, loaded programs, the kernel log, the taint mask. */
+int module_insert(const char *path, const char *params);
+int module_remove(const char *name);
+bool module_present(const char *name);
+bool device_wait(const char *name, long limit_ms);
+bool device_present(const char *name);
+int bpf_programs(void);
+unsigned long kernel_taint(void);
+void kernel_log_mark(void);
+void kernel_log_report(const char *kind);
+
+/* child.c: programs and functions run as children, with a time limit. */
+struct child {
+	const char *const *argv;
+	int in; /* descriptors, -1 for none */
+	int out;
+	int err;
+	bool in_cgroups;
+};
+pid_t child_start(const struct child *child);
+pid_t child_call(int (*run)(void *), void *context);
+bool child_ended(pid_t pid, int *status);
+int child_wait(pid_t pid, long limit_ms);
+void child_stop(pid_t pid);
+void file_tail(const char *path, char *text, size_t size);
+
+/* capture.c: one running kd-capture, spoken to over its standard input. */
+struct capture {
+	pid_t pid;
+	int commands;
+	int output;
+	char output_path[64];
+	char errors_path[64];
+	off_t read_to; /* lines before this offset were seen */
+	char *line; /* the last line, without its end */
+	int status; /* after it ended */
+	char ready[4096];
+	char stats[4096];
+};
+
+/* Counts events of one name made by one thread. holds: a text that the line must contain, or NULL. */
+struct tally {
+	const char *name;
+	pid_t tid;
+	const char *holds;
+	unsigned long count;
+	unsigned long backwards; /* how often the time stamp was below the one before */
+	unsigned long with_enter; /* how many carried the time of entry, and not one after the exit */
+	unsigned long long last_ts;
+	char last[2048];
+};
+int capture_open(struct capture *capture, const struct driver *driver, const char *tag, const char *const *options,
+		 long limit_ms);
+int capture_command(struct capture *capture, const char *command, long limit_ms, struct tally *tallies, int n);
+int capture_close(struct capture *capture, long limit_ms);
+void capture_report_events(struct capture *capture, const char *kind, const char *expect_path, off_t end,
+			   long bytes_max);
+
+/* trials.c: what is tried beside the cases. Each writes its own result line; 0, or the status of what went wrong. */
+int trial_switch(struct capture *capture, const struct plan *plan, const char *kind);
+int trial_snaplen(struct capture *capture, const struct plan *plan, const char *kind);
+int trial_pressure(struct capture *capture, const struct plan *plan, const char *kind);
+int trial_overrun(const struct driver *driver, const struct plan *plan);
+
+#endif

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * Process 1 of the guest: takes each driver of the plan through its life (load, open, cases, switching, competing load,
+ * overrun, unload), writes what happened to the result channel, and ends the guest. It judges nothing.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/reboot.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "guest.h"
+
+static struct plan plan = {
+	.limit_load = 60000,
+	.limit_open = 60000,
+	.limit_cases = 60000,
+	.limit_flush = 30000,
+	.limit_unload = 20000,
+	.pressure_rounds = 1000,
+	.overrun_calls = 4000,
+	.buffer_bytes = 8388608,
+	.small_buffer_bytes = 65536,
+	.events_bytes_max = 2000000,
+};
+
+static bool plan_number(const char *name, long value)
+{
+	struct {
+		const char *name;
+		int *field;
+	} numbers[] = {
+		{"limit_load_ms", &plan.limit_load},	 {"limit_open_ms", &plan.limit_open},
+		{"limit_cases_ms", &plan.limit_cases},	 {"limit_flush_ms", &plan.limit_flush},
+		{"limit_unload_ms", &plan.limit_unload}, {"pressure_rounds", &plan.pressure_rounds},
+		{"overrun_calls", &plan.overrun_calls},
+	};
+	struct {
+		const char *name;
+		long *field;
+	} sizes[] = {
+		{"buffer_bytes", &plan.buffer_bytes},
+		{"small_buffer_bytes", &plan.small_buffer_bytes},
+		{"events_bytes_max", &plan.events_bytes_max},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		if (strcmp(name, numbers[i].name) == 0) {
+			*numbers[i].field = (int)value;
+			return true;
+		}
+	}
+	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		if (strcmp(name, sizes[i].name) == 0) {
+			*sizes[i].field = value;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Lines: `driver KIND NAME PATH`, `module PATH`, `set NAME NUMBER`. False on a line of another shape. */
+static bool plan_line(const char *line)
+{
+	struct driver *driver = &plan.drivers[plan.n_drivers];
+	char name[64];
+	long value;
+
+	if (plan.n_drivers < KD_MAX_DRIVERS &&
+	    sscanf(line, "driver %15s %63s %127s", driver->kind, driver->name, driver->path) == 3) {
+		plan.n_drivers++;
+		return true;
+	}
+	if (plan.n_modules < KD_MAX_MODULES && sscanf(line, "module %127s", plan.modules[plan.n_modules]) == 1) {
+		plan.n_modules++;
+		return true;
+	}
+	return sscanf(line, "set %63s %ld", name, &value) == 2 && plan_number(name, value);
+}
+
+static bool plan_read(char *bad_line, size_t size)
+{
+	FILE *file = fopen("/plan", "re");
+	bool good = file != NULL;
+
+	snprintf(bad_line, size, "/plan cannot be opened");
+	while (good && fgets(bad_line, (int)size, file))
+		good = plan_line(bad_line);
+	if (file)
+		fclose(file);
+	return good;
+}
+
+static int load_module(const struct driver *driver, char *detail, size_t size)
+{
+	int status = module_insert(driver->path, "");
+
+	if (status) {
+		snprintf(detail, size, "finit_module: %s", strerror(status));
+		return status;
+	}
+	if (!device_wait(driver->name, plan.limit_open)) {
+		snprintf(detail, size, "no device /dev/%s0 appeared", driver->name);
+		return ENODEV;
+	}
+	return 0;
+}
+
+/* The context of load_in_child: insertion can hang, so it has a process of its own. */
+struct load {
+	const struct driver *driver;
+	const char *detail_path;
+};
+
+static int load_in_child(void *context)
+{
+	const struct load *load = context;
+	char detail[KD_DETAIL] = "";
+	int status = load_module(load->driver, detail, sizeof(detail));
+	int fd = open(load->detail_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	if (write(fd, detail, strlen(detail)) < 0)
+		return status ? status : EIO;
+	close(fd);
+	return status;
+}
+
+static int remove_in_child(void *context)
+{
+	const struct driver *driver = context;
+	long until = now_ms() + plan.limit_unload;
+	int status;
+
+ /* Busy for a moment after the last consumer closed the device. */
+	while ((status = module_remove(driver->name)) == EAGAIN || status == EBUSY || status == EWOULDBLOCK) {
+		if (now_ms() > until)
+			return status;
+		nap_ms(20);
+	}
+	return status;
+}
+
+static int step_load(const struct driver *driver)
+{
+	struct load load = {driver, "/tmp/load.detail"};
+	char detail[KD_DETAIL];
+	long started = now_ms();
+	int status;
+
+	result_stage(driver->kind, "load");
+	status = child_wait(child_call(load_in_child, &load), plan.limit_load);
+	file_tail(load.detail_path, detail, sizeof(detail));
+	result_step(driver->kind, "load", status, now_ms() - started, detail);
+	return status;
+}
+
+static void step_unload(const struct driver *driver, int programs_before)
+{
+	long started = now_ms();
+	char detail[256] = "";
+	int status = 0, programs = -1;
+
+	result_stage(driver->kind, "unload");
+	if (strcmp(driver->kind, "kmod") == 0) {
+		if (!module_present(driver->name))
+			return;
+		status = child_wait(child_call(remove_in_child, (void *)driver), plan.limit_unload + 5000);
+		if (status)
+			snprintf(detail, sizeof(detail), "delete_module: %s",
+				 status == KD_TIMED_OUT ? "hung" : strerror(status));
+		else if (module_present(driver->name)) {
+			status = EBUSY;
+			snprintf(detail, sizeof(detail), "module %s is still there", driver->name);
+		} else if (device_present(driver->name)) {
+			status = EBUSY;
+			snprintf(detail, sizeof(detail), "device /dev/%s0 is still there", driver->name);
+		}
+	} else {
+	/* The kernel frees programs some time after the last descriptor was closed. */
+		while ((programs = bpf_programs()) > programs_before && now_ms() - started < plan.limit_unload)
+			nap_ms(20);
+		if (programs > programs_before) {
+			status = EBUSY;
+			snprintf(detail, sizeof(detail), "%d eBPF programs are still loaded",
+				 programs - programs_before);
+		}
+	}
+	result_step(driver->kind, "unload", status, now_ms() - started, detail);
+}
+
+static void report_stats(struct capture *capture, const char *kind, const char *after)
+{
+	capture->stats[0] = 0;
+	if (capture_command(capture, "stats", plan.limit_flush, NULL, 0) == 0 && capture->stats[0]) {
+		result_printf("{\"driver\":\"%s\",\"stats_after\":\"%s\",\"stats_line\":%s}", kind, after,
+			      capture->stats);
+		result_end_line();
+	}
+}
+
+static int step_cases(struct capture *capture, const char *kind)
+{
+	static const char *const argv[] = {"/bin/kd-cases", NULL};
+	char expect_path[64], errors_path[64], detail[KD_DETAIL];
+	struct child child = {.argv = argv, .in = -1, .in_cgroups = true};
+	long started = now_ms();
+	int status;
+
+	snprintf(expect_path, sizeof(expect_path), "/tmp/%s.expect", kind);
+	snprintf(errors_path, sizeof(errors_path), "/tmp/%s.cases-errors", kind);
+	result_stage(kind, "cases");
+	child.out = open(expect_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	child.err = open(errors_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	status = child_wait(child_start(&child), plan.limit_cases);
+	close(child.out);
+	close(child.err);
+	file_tail(errors_path, detail, sizeof(detail));
+	result_step(kind, "cases", status, now_ms() - started, detail);
+	if (status == KD_TIMED_OUT)
+		return status;
+	started = now_ms();
+	result_stage(kind, "flush");
+	status = capture_command(capture, "flush", plan.limit_flush, NULL, 0);
+	result_step(kind, "flush", status, now_ms() - started, "");
+	if (status)
+		return status;
+	capture_report_events(capture, kind, expect_path, capture->read_to, plan.events_bytes_max);
+	report_stats(capture, kind, "cases");
+	return 0;
+}
+
+static int step_trials(struct capture *capture, const char *kind)
+{
+	static const struct {
+		const char *name;
+		int (*run)(struct capture *, const struct plan *, const char *);
+	} trials[] = {{"switch", trial_switch}, {"pressure", trial_pressure}, {"snaplen", trial_snaplen}};
+	int failed = 0;
+
+	for (size_t i = 0; i < sizeof(trials) / sizeof(trials[0]); i++) {
+		long started = now_ms();
+		int status;
+
+		result_stage(kind, trials[i].name);
+		status = trials[i].run(capture, &plan, kind);
+		result_step(kind, trials[i].name, status, now_ms() - started, status == 1 ? capture->line : "");
+		failed = failed ? failed : status;
+	}
+	report_stats(capture, kind, "trials");
+	return failed;
+}
+
+static int step_open(struct capture *capture, const struct driver *driver)
+{
+	char bytes[32], detail[KD_DETAIL];
+	const char *options[] = {"--events", "all", "--buffer-bytes", bytes, NULL};
+	long started = now_ms();
+	int status;
+
+	result_stage(driver->kind, "open");
+	snprintf(bytes, sizeof(bytes), "%ld", plan.buffer_bytes);
+	status = capture_open(capture, driver, "main", options, plan.limit_open);
+	file_tail(capture->errors_path, detail, sizeof(detail));
+	result_step(driver->kind, "open", status, now_ms() - started, detail);
+	if (status)
+		return status;
+	result_printf("{\"driver\":\"%s\",\"ready_line\":%s}", driver->kind, capture->ready);
+	result_end_line();
+	return 0;
+}
+
+static void step_quit(struct capture *capture, const char *kind)
+{
+	long started = now_ms();
+	char detail[KD_DETAIL];
+	int status;
+
+	result_stage(kind, "quit");
+	status = capture_close(capture, plan.limit_unload);
+	file_tail(capture->errors_path, detail, sizeof(detail));
+	result_step(kind, "quit", status, now_ms() - started, detail);
+}
+
+static void step_overrun(const struct driver *driver)
+{
+	long started = now_ms();
+	int status;
+
+	if (plan.overrun_calls <= 0)
+		return;
+	result_stage(driver->kind, "overrun");
+	status = trial_overrun(driver, &plan);
+	result_step(driver->kind, "overrun", status, now_ms() - started, "");
+}
+
+static void run_driver(const struct driver *driver)
+{
+	unsigned long taint = kernel_taint();
+	int programs = bpf_programs();
+	struct capture capture;
+
+	kernel_log_mark();
+	if (strcmp(driver->kind, "kmod") != 0 || step_load(driver) == 0) {
+		if (step_open(&capture, driver) == 0) {
+			bool answers = step_cases(&capture, driver->kind) == 0;
+
+			if (answers)
+				step_trials(&capture, driver->kind);
+			step_quit(&capture, driver->kind);
+			if (answers)
+				step_overrun(driver);
+		}
+		step_unload(driver, programs);
+	}
+	kernel_log_report(driver->kind);
+	result_printf("{\"driver\":\"%s\",\"taint_before\":%lu,\"taint_after\":%lu}", driver->kind, taint,
+		      kernel_taint());
+	result_end_line();
+	result_printf("{\"driver\":\"%s\",\"done\":true}", driver->kind);
+	result_end_line();
+	result_flush();
+}
+
+static void end_guest(int rc)
+{
+	result_close(rc);
+	sync();
+ /* QEMU runs with -no-reboot: this ends it. */
+	reboot(RB_AUTOBOOT);
+	for (;;)
+		pause();
+}
+
+static void block_child_signal(void)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+int main(void)
+{
+	struct utsname name;
+	char bad_line[512];
+	int i;
+
+	system_setup();
+	block_child_signal();
+	if (result_open() != 0) {
+		fprintf(stderr, "kd-guest: /dev/ttyS1 cannot be opened\n");
+		end_guest(1);
+	}
+	uname(&name);
+	result_printf("{\"hello\":1,\"release\":\"%s\",\"version\":\"%s\"}", name.release, name.version);
+	result_end_line();
+	result_flush();
+	if (!plan_read(bad_line, sizeof(bad_line))) {
+		result_step("-", "plan", 1, 0, bad_line);
+		end_guest(1);
+	}
+	for (i = 0; i < plan.n_modules; i++) {
+		int status = module_insert(plan.modules[i], "");
+
+		if (status && status != EEXIST)
+			result_step("-", "module", status, 0, plan.modules[i]);
+	}
+	for (i = 0; i < plan.n_drivers; i++)
+		run_driver(&plan.drivers[i]);
+	end_guest(0);
+	return 0;
+}

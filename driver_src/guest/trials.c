@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * What is tried beside the cases: switching events off and on while others run, the capture length, a competing load,
+ * and a buffer that is too small. Each trial writes the numbers that it counted; the host judges them.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "guest.h"
+
+#define SWITCH_CALLS 8
+#define SNAPLEN_ASKED 16
+#define SNAPLEN_WRITTEN 64
+
+/* dup is used nowhere else by process 1: every one of its dup events belongs to a trial. */
+static void dup_and_close(int times)
+{
+	for (int i = 0; i < times; i++) {
+		int fd = (int)syscall(SYS_dup, 0);
+
+		if (fd >= 0)
+			close(fd);
+	}
+}
+
+static int other_reader(void *context)
+{
+	int fd = open("/plan", O_RDONLY | O_CLOEXEC);
+	char byte;
+
+	(void)context;
+	for (;;) {
+		if (pread(fd, &byte, 1, 0) < 0)
+			return 1;
+		nap_ms(2);
+	}
+}
+
+int trial_switch(struct capture *capture, const struct plan *plan, const char *kind)
+{
+	pid_t other = child_call(other_reader, NULL);
+	struct tally off[2] = {{.name = "dup", .tid = 1}, {.name = "pread", .tid = other}};
+	struct tally on[2] = {{.name = "dup", .tid = 1}, {.name = "pread", .tid = other}};
+	int status;
+
+	status = capture_command(capture, "disable dup", plan->limit_flush, NULL, 0);
+	if (status == 0) {
+		dup_and_close(SWITCH_CALLS);
+		nap_ms(20);
+		status = capture_command(capture, "flush", plan->limit_flush, off, 2);
+	}
+	if (status == 0)
+		status = capture_command(capture, "enable dup", plan->limit_flush, on, 2);
+	if (status == 0) {
+		dup_and_close(SWITCH_CALLS);
+		status = capture_command(capture, "flush", plan->limit_flush, on, 2);
+	}
+	child_stop(other);
+	result_printf("{\"driver\":\"%s\",\"switch\":{\"event\":\"dup\",\"made\":%d,\"while_off\":%lu,"
+		      "\"others_while_off\":%lu,\"while_on\":%lu}}",
+		      kind, SWITCH_CALLS, off[0].count, off[1].count, on[0].count);
+	result_end_line();
+	return status;
+}
+
+/* How many bytes the hexadecimal string of a line's parameter stands for, -1 without one. */
+static long hex_bytes(const char *line, const char *key)
+{
+	const char *at = strstr(line, key), *end;
+
+	if (!at)
+		return -1;
+	at += strlen(key);
+	end = strchr(at, '"');
+	return end ? (end - at) / 2 : -1;
+}
+
+int trial_snaplen(struct capture *capture, const struct plan *plan, const char *kind)
+{
+	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	char text[SNAPLEN_WRITTEN], holds[32], command[32];
+	struct tally tally = {.name = "write", .tid = 1, .holds = holds};
+	int status;
+
+	memset(text, 'k', sizeof(text));
+	snprintf(holds, sizeof(holds), "\"fd\":%d,", fd);
+	snprintf(command, sizeof(command), "snaplen %d", SNAPLEN_ASKED);
+	status = capture_command(capture, command, plan->limit_flush, NULL, 0);
+	if (status == 0) {
+		if (write(fd, text, sizeof(text)) != (ssize_t)sizeof(text))
+			status = 1;
+		else
+			status = capture_command(capture, "flush", plan->limit_flush, &tally, 1);
+	}
+	close(fd);
+	result_printf("{\"driver\":\"%s\",\"snaplen\":{\"asked\":%d,\"written\":%d,\"events\":%lu,\"seen\":%ld}}", kind,
+		      SNAPLEN_ASKED, SNAPLEN_WRITTEN, tally.count, hex_bytes(tally.last, "\"data\":\""));
+	result_end_line();
+	return status;
+}
+
+/* Calls that no event serves: they run the driver's hook and leave nothing behind. */
+static void idle_calls(int times)
+{
+	for (int i = 0; i < times; i++)
+		syscall(SYS_getppid);
+}
+
+static int competitor(void *context)
+{
+	(void)context;
+	system_pin_to_first_cpu();
+	for (;;)
+		idle_calls(1000);
+	return 0;
+}
+
+static int counted(void *context)
+{
+	int rounds = *(int *)context;
+
+	system_pin_to_first_cpu();
+	for (int i = 0; i < rounds; i++) {
+		dup_and_close(1);
+		idle_calls(20);
+	}
+	return 0;
+}
+
+/* Two processes compete for one CPU; every counted call of the one must come out, whatever the other does. */
+int trial_pressure(struct capture *capture, const struct plan *plan, const char *kind)
+{
+	pid_t load = child_call(competitor, NULL);
+	int rounds = plan->pressure_rounds;
+	pid_t caller = child_call(counted, &rounds);
+	struct tally tallies[2] = {{.name = "dup", .tid = caller}, {.name = "close", .tid = caller}};
+	int status = child_wait(caller, plan->limit_cases);
+
+	child_stop(load);
+	if (status == 0)
+		status = capture_command(capture, "flush", plan->limit_flush, tallies, 2);
+	result_printf("{\"driver\":\"%s\",\"pressure\":{\"made\":%d,\"seen\":%lu,\"backwards\":%lu}}", kind, 2 * rounds,
+		      tallies[0].count + tallies[1].count, tallies[0].backwards + tallies[1].backwards);
+	result_end_line();
+	return status;
+}
+
+/*
+ * A second consumer with a small buffer, stopped while the calls are made: what does not fit must be counted. It also
+ * asks for the time of entry, which the first one did not.
+ */
+int trial_overrun(const struct driver *driver, const struct plan *plan)
+{
+	char bytes[32];
+	const char *options[] = {"--events", "dup", "--buffer-bytes", bytes, "--enter-time", NULL};
+	struct tally tallies[2] = {{.name = "dup", .tid = 1}, {.name = "dup", .tid = 1}};
+	struct capture capture;
+	int status, after;
+
+	snprintf(bytes, sizeof(bytes), "%ld", plan->small_buffer_bytes);
+	status = capture_open(&capture, driver, "overrun", options, plan->limit_open);
+	if (status) {
+		char detail[KD_DETAIL];
+
+		file_tail(capture.errors_path, detail, sizeof(detail));
+		result_step(driver->kind, "reopen", status, 0, detail);
+		return status;
+	}
+	dup_and_close(SWITCH_CALLS);
+	status = capture_command(&capture, "flush", plan->limit_flush, &tallies[0], 1);
+	if (status == 0) {
+		kill(capture.pid, SIGSTOP);
+		dup_and_close(plan->overrun_calls);
+		kill(capture.pid, SIGCONT);
+	/* The kernel reports what a perf buffer lost with the next record that fits. */
+		nap_ms(50);
+		dup_and_close(SWITCH_CALLS);
+		status = capture_command(&capture, "flush", plan->limit_flush, &tallies[1], 1);
+	}
+	if (status == 0)
+		status = capture_command(&capture, "stats", plan->limit_flush, NULL, 0);
+	after = capture_close(&capture, plan->limit_unload);
+	result_printf("{\"driver\":\"%s\",\"overrun\":{\"made\":%d,\"seen\":%lu,\"entry_asked\":%lu,\"entry_seen\":%lu,"
+		      "\"stats\":%s}}",
+		      driver->kind, plan->overrun_calls + 2 * SWITCH_CALLS, tallies[0].count + tallies[1].count,
+		      tallies[0].count, tallies[0].with_enter, capture.stats[0] ? capture.stats : "null");
+	result_end_line();
+	return status ? status : after;
+}

@@ -1,0 +1,142 @@
+"""What one guest does: the plan that its first program reads, its time limits, and its root file system."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from kdriver.core.artifact import DriverKind
+from kdriver.verifier.image import GuestKernel
+from kdriver.verifier.initramfs import Entry, character_device, folder, regular
+
+_HOST_MARGIN_S = 20.0
+
+
+class GuestTools(Protocol):
+    """The static programs of the guest; builder.tools.Tools is one."""
+
+    @property
+    def capture(self) -> Path:
+        """kd-capture."""
+
+    @property
+    def cases(self) -> Path:
+        """kd-cases."""
+
+    @property
+    def cases32(self) -> Path:
+        """kd-cases for i386, which the 64-bit one starts."""
+
+    @property
+    def guest_init(self) -> Path:
+        """kd-guest, the guest's /init."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriverUnderTest:
+    """A driver file to be judged. name: the module's and device's (kmod), or anything for eBPF objects."""
+
+    kind: DriverKind
+    name: str
+    path: Path
+    sha256: str
+    schema: str = ""
+
+    @property
+    def guest_path(self) -> str:
+        """Where the guest finds it."""
+        return f"/drivers/{self.kind.file_name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds that a stage may take in an emulated guest on a busy host; many times what it takes on an idle one.
+
+    boot: until /init speaks. total: the whole guest.
+    """
+
+    boot_s: float = 120.0
+    load_s: float = 60.0
+    open_s: float = 90.0
+    cases_s: float = 90.0
+    flush_s: float = 30.0
+    unload_s: float = 30.0
+    total_s: float = 600.0
+
+    def of_stage(self, stage: str) -> float:
+        """How long the host waits for the end of a stage; the guest's own limits strike first, with details."""
+        inside = {
+            "boot": self.boot_s - _HOST_MARGIN_S,
+            "load": self.load_s,
+            "open": self.open_s,
+            "cases": self.cases_s,
+            "flush": self.flush_s * 2,
+            "switch": self.flush_s * 5,
+            "snaplen": self.flush_s * 3,
+            "pressure": self.cases_s + self.flush_s,
+            "quit": self.unload_s,
+            "overrun": self.open_s + self.flush_s * 3 + self.unload_s,
+            "unload": self.unload_s + 5,
+        }
+        return inside.get(stage, self.unload_s) + _HOST_MARGIN_S
+
+
+@dataclass(frozen=True, slots=True)
+class GuestPlan:
+    """One boot. drivers are tried in this order, each from load to unload. modules: files inserted before.
+
+    buffer_bytes: of each CPU, while every event is expected. small_buffer_bytes: of the consumer that is to lose
+    events. pressure_rounds, overrun_calls: how many calls those trials make.
+    """
+
+    kernel: GuestKernel
+    drivers: tuple[DriverUnderTest, ...]
+    modules: tuple[Path, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    buffer_bytes: int = 8 << 20
+    small_buffer_bytes: int = 64 << 10
+    pressure_rounds: int = 1000
+    overrun_calls: int = 4000
+    events_bytes_max: int = 2_000_000
+
+
+def plan_text(plan: GuestPlan) -> str:
+    """The file /plan as driver_src/guest/kd-guest.c reads it: one word, then its values, a line each."""
+    limits = plan.limits
+    numbers = {
+        "limit_load_ms": limits.load_s * 1000,
+        "limit_open_ms": limits.open_s * 1000,
+        "limit_cases_ms": limits.cases_s * 1000,
+        "limit_flush_ms": limits.flush_s * 1000,
+        "limit_unload_ms": limits.unload_s * 1000,
+        "buffer_bytes": plan.buffer_bytes,
+        "small_buffer_bytes": plan.small_buffer_bytes,
+        "pressure_rounds": plan.pressure_rounds,
+        "overrun_calls": plan.overrun_calls,
+        "events_bytes_max": plan.events_bytes_max,
+    }
+    lines = [f"set {name} {value:.0f}" for name, value in numbers.items()]
+    lines += [f"module /modules/{module.name}" for module in plan.modules]
+    lines += [f"driver {driver.kind} {driver.name or '-'} {driver.guest_path}" for driver in plan.drivers]
+    return "\n".join(lines) + "\n"
+
+
+def guest_entries(plan: GuestPlan, tools: GuestTools) -> tuple[Entry, ...]:
+    """The members of the guest's root file system. Raises OSError when a file cannot be read."""
+    programs = (
+        ("init", tools.guest_init),
+        ("bin/kd-capture", tools.capture),
+        ("bin/kd-cases", tools.cases),
+        ("bin/kd-cases32", tools.cases32),
+    )
+    return (
+        *(regular(path, program.read_bytes(), executable=True) for path, program in programs),
+        *(regular(driver.guest_path.lstrip("/"), driver.path.read_bytes()) for driver in plan.drivers),
+        *(regular(f"modules/{module.name}", module.read_bytes()) for module in plan.modules),
+        regular("plan", plan_text(plan).encode()),
+        # The kernel opens it as standard input and output of /init, before devtmpfs is mounted.
+        character_device("dev/console", 5, 1),
+        character_device("dev/null", 1, 3),
+        *(folder(name) for name in ("proc", "sys", "tmp", "run")),
+    )

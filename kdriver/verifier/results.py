@@ -1,0 +1,187 @@
+"""What a guest said: JSON lines of its result channel, read strictly. A line that is cut, garbled or unknown is an
+error, never left out; so is a last line that counts other than what came.
+
+The lines are written by driver_src/guest; each of a driver carries its kind under `driver`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from kdriver.core.errors import VerifyError
+
+Record = dict[str, Any]
+"""One JSON object as it came; its keys are those of driver_src's programs."""
+
+
+class ResultError(VerifyError):
+    """The result channel holds something that the guest's program never writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step in a driver's life. status: 0, an errno, an exit status, or 124 where time ran out."""
+
+    name: str
+    status: int
+    ms: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class KernelMessage:
+    """A record of the kernel log. level: 0 (emergency) to 7 (debug)."""
+
+    level: int
+    text: str
+
+
+@dataclass(slots=True)
+class DriverRun:
+    """One driver's life in the guest, as far as it came. done: the guest went on to what follows it.
+
+    expectations: lines of kd-cases. events: lines of kd-capture, of the threads that the expectations name, in
+    the order that they came out. stats: by the stage before (`cases`, `trials`). trials: by name, the numbers.
+    """
+
+    kind: str
+    stage: str = ""
+    steps: list[Step] = field(default_factory=list)
+    ready: Record = field(default_factory=dict)
+    expectations: list[Record] = field(default_factory=list)
+    events: list[Record] = field(default_factory=list)
+    stats: dict[str, Record] = field(default_factory=dict)
+    trials: dict[str, Record] = field(default_factory=dict)
+    messages: list[KernelMessage] = field(default_factory=list)
+    messages_left_out: int = 0
+    events_left_out: int = 0
+    taint_before: int = 0
+    taint_after: int = 0
+    done: bool = False
+
+    def step(self, name: str) -> Step | None:
+        """The step of that name, if it was taken."""
+        return next((step for step in self.steps if step.name == name), None)
+
+
+@dataclass(slots=True)
+class GuestResult:
+    """All that a guest said. release and version: of its `uname`, empty before /init spoke. ended: it came to
+    its end, and every line arrived. faults: steps that belong to no driver."""
+
+    release: str = ""
+    version: str = ""
+    runs: dict[str, DriverRun] = field(default_factory=dict)
+    faults: list[Step] = field(default_factory=list)
+    stage: str = "boot"
+    driver: str = ""
+    ended: bool = False
+    lines: int = 0
+
+
+class ResultReader:
+    """Takes the channel's bytes as they come. Raises ResultError at the first line that it cannot read."""
+
+    def __init__(self) -> None:
+        self.result = GuestResult()
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> None:
+        """Read the whole lines of what came so far."""
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            self.result.lines += 1
+            self._line(line)
+
+    def finish(self) -> GuestResult:
+        """No more will come. Raises ResultError when the last line was cut."""
+        if self._rest:
+            raise ResultError(
+                f"result channel: line {self.result.lines + 1} is cut after {len(self._rest)} bytes",
+                hint="Run the verification again with --keep and look at the results file.",
+            )
+        return self.result
+
+    def _line(self, line: bytes) -> None:
+        try:
+            record = json.loads(line.decode("utf-8"))
+            if not isinstance(record, dict):
+                raise TypeError("no object")
+            if self.result.ended:
+                raise ValueError("a line after the end")
+            self._record(record)
+        except (ValueError, TypeError, KeyError) as error:
+            shown = line[:120].decode("ascii", "backslashreplace")
+            raise ResultError(
+                f"result channel: line {self.result.lines} is garbled ({error!r}): {shown}",
+                hint="Run the verification again with --keep and look at the results file.",
+            ) from error
+
+    def _record(self, record: Record) -> None:
+        if "hello" in record:
+            self.result.release = _text(record["release"])
+            self.result.version = _text(record["version"])
+            self.result.stage = "start"
+        elif "end" in record:
+            if record["lines"] != self.result.lines:
+                raise ValueError(f"{record['lines']} lines were written, {self.result.lines} came")
+            self.result.ended = True
+        elif record["driver"] == "-":
+            self.result.faults.append(_step(record))
+        else:
+            kind = _text(record["driver"])
+            self._of_driver(self.result.runs.setdefault(kind, DriverRun(kind)), record)
+
+    def _of_driver(self, run: DriverRun, record: Record) -> None:
+        match record:
+            case {"event": {"ts": int(), "tid": int(), "name": str(), "params": dict()} as event}:
+                run.events.append(event)
+            case {"expect": {"event": str(), "tid": int()} as expectation}:
+                run.expectations.append(expectation)
+            case {"stage": str(stage)}:
+                run.stage = stage
+                self.result.stage, self.result.driver = stage, run.kind
+            case {"step": str()}:
+                run.steps.append(_step(record))
+            case {"kmsg": {"level": int(level), "text": str(text)}}:
+                run.messages.append(KernelMessage(level, text))
+            case {"kmsg_left_out": int(count)}:
+                run.messages_left_out = count
+            case {"ready_line": {"ready": _} as ready}:
+                run.ready = ready
+            case {"stats_after": str(after), "stats_line": {"stats": dict() as stats}}:
+                run.stats[after] = stats
+            case {"reported": {"left_out": int(count)}}:
+                run.events_left_out = count
+            case {"taint_before": int(before), "taint_after": int(after)}:
+                run.taint_before, run.taint_after = before, after
+            case {"done": True}:
+                run.done = True
+            case _:
+                self._trial(run, record)
+
+    def _trial(self, run: DriverRun, record: Record) -> None:
+        for name in ("switch", "snaplen", "pressure", "overrun"):
+            if isinstance(record.get(name), dict):
+                run.trials[name] = record[name]
+                return
+        raise KeyError("unknown kind of line")
+
+
+def read_results(content: bytes) -> GuestResult:
+    """All lines of a finished channel. Raises ResultError."""
+    reader = ResultReader()
+    reader.feed(content)
+    return reader.finish()
+
+
+def _step(record: Record) -> Step:
+    return Step(_text(record["step"]), int(record["status"]), int(record["ms"]), _text(record["detail"]))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value

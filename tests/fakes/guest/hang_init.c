@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+/* An /init that says hello on the result channel, as kd-guest does, and then does what END says: hang or panic. */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void say(int fd, const char *text)
+{
+	if (write(fd, text, strlen(text)) < 0)
+		_exit(2);
+}
+
+int main(void)
+{
+	int fd;
+
+	mkdir("/dev", 0755);
+	mount("dev", "/dev", "devtmpfs", 0, NULL);
+	fd = open("/dev/ttyS1", O_WRONLY | O_NOCTTY);
+	say(fd, "{\"hello\":1,\"release\":\"toy\",\"version\":\"#1\"}\n{\"driver\":\"core\",\"stage\":\"cases\"}\n");
+	fsync(fd);
+	sleep(1);
+#ifdef PANIC
+	return 3; /* the end of process 1 is a panic */
+#else
+	for (;;)
+		pause();
+#endif
+}
