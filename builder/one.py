@@ -15,7 +15,7 @@ from builder.failure import Failure, StepError
 from builder.kinds.bpf import build_bpf
 from builder.kinds.core import build_core
 from builder.kinds.kmod import build_kmod
-from builder.kinds.step import Workplace, shorten
+from builder.kinds.step import Workplace
 from builder.plan import BuildPlan
 from builder.recipe import Recipe, make_recipe
 from builder.source import copy_source
@@ -56,7 +56,8 @@ def _build(
     try:
         bench.on_step(plan, "compile")
         copy_source(bench.source, plan.kind, bench.generated, root)
-        work = Workplace(root, log, bench.executor, recipe.compiler)
+        hidden = () if prepared is None else (prepared.tree.root / "usr" / "src",)
+        work = Workplace(root, log, bench.executor, recipe.compiler, hidden)
         file = _compile(plan, work, compiler, prepared)
         bench.on_step(plan, "check")
         vermagic = _check(plan, bench, file, prepared, work)
@@ -81,7 +82,7 @@ def _check(plan: BuildPlan, bench: Bench, file: Path, prepared: Prepared | None,
     wrong."""
     printed = work.log.read_text(errors="replace")
     warnings = checks.find_warnings(printed, plan.kind, load_table().harmless)
-    problems = [f"the compiler warned: {shorten(line, work.root)}" for line in warnings[:1]]
+    problems = [f"the compiler warned: {work.shorten(line)}" for line in warnings[:1]]
     if len(warnings) > 1:
         problems.append(f"and {len(warnings) - 1} more warnings")
     vermagic = ""

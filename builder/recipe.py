@@ -41,8 +41,8 @@ def make_recipe(
     text = compiler.clang.text if isinstance(compiler, Llvm) else compiler.text
     if tree is not None:
         inputs += tree.inputs
-    if kind is DriverKind.CORE and core.libbpf_digest():
-        inputs.append(Input("libbpf headers", core.libbpf_digest()))
+    if kind is DriverKind.CORE and core.headers_digest():
+        inputs.append(Input("system headers (libbpf, linux/bpf.h)", core.headers_digest()))
     flags = tuple(_argv(plan, source, tree, compiler)[1:])
     parts: dict[str, object] = {
         "layout": _LAYOUT,
@@ -71,12 +71,12 @@ def _argv(plan: BuildPlan, source: DriverSource, tree: HeaderTree | None, compil
         if isinstance(compiler, Compiler):
             plain = replace(compiler, path=Path(compiler.path).name)
             return kmod.make_argv(build_dir=moved.build_dir, root=_WORK, name=name, compiler=plain)
-        file = _WORK / "bpf" / only_source(source.folder / "bpf", "*.bpf.c").name
+        file = _WORK / "bpf" / only_source(source.folder / "bpf").name
         release = plan.kernel.release
         argv = bpf.clang_argv(
             tree, compiler, source=file, out=_WORK / "kdriver.bc", root=_WORK, release=release, name=name
         )
         return [part.replace(str(standing), str(_TREE)).replace(compiler.resources, "/clang") for part in argv]
     assert isinstance(compiler, Llvm)
-    file = _WORK / "core" / only_source(source.folder / "core", "*.core.c").name
+    file = _WORK / "core" / only_source(source.folder / "core").name
     return core.clang_argv(compiler, source=file, out=_WORK / "kdriver.core.o", root=_WORK, name=name)

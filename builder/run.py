@@ -107,29 +107,28 @@ def _run_one(plan: BuildPlan, bench: Bench, out: Path | None) -> BuildResult:
         outcome = BuildOutcome.BUILT if fresh else BuildOutcome.CACHED
         result = _result(plan, outcome, artifact=path, record=stored.record, log=log if log.exists() else None)
     except KdriverError as error:
-        result = _failed(plan, error, log)
+        result = _failed(plan, error)
     except OSError as error:
-        result = _failed(plan, _of_the_system(error), log)
+        result = _failed(plan, _of_the_system(error))
     except Exception:  # noqa: BLE001 - a bug in one build must not stop the batch; the log keeps its traceback
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a") as out_log:
             traceback.print_exc(file=out_log)
         last = traceback.format_exc().strip().splitlines()[-1]
-        result = _failed(plan, StepError(Failure.BUG, last, hint="Report it with the log.", log=log), log)
+        result = _failed(plan, StepError(Failure.BUG, last, hint="Report it with the log.", log=log))
     return _tell(bench, plan, replace(result, seconds=time.monotonic() - started))
 
 
-def _failed(plan: BuildPlan, error: KdriverError, log: Path) -> BuildResult:
+def _failed(plan: BuildPlan, error: KdriverError) -> BuildResult:
     words = {DownloadError: f"{Failure.DOWNLOAD}: ", IntegrityError: "integrity: "}
     prefix = next((word for kind, word in words.items() if isinstance(error, kind)), "")
-    where = error.log if isinstance(error, StepError) and error.log is not None else log
     return _result(
         plan,
         BuildOutcome.FAILED,
         reason=prefix + error.message,
         hint=error.hint or "",
         detail=error.detail if isinstance(error, StepError) else "",
-        log=where if where.exists() else None,
+        log=error.log if isinstance(error, StepError) else None,
         exit_code=error.exit_code,
     )
 

@@ -72,7 +72,7 @@ def strip_argv(llvm: Llvm, path: Path) -> list[str]:
 def build_bpf(work: Workplace, tree: HeaderTree, probes: ProbeResult, llvm: Llvm, name: str) -> Path:
     """Compile and strip; the result's path. Raises StepError (compile)."""
     (work.root / "gen" / HEADER).write_text(probes.header())
-    source = only_source(work.root / "bpf", "*.bpf.c")
+    source = only_source(work.root / "bpf")
     code, out = work.root / "kdriver.bc", work.root / "kdriver.bpf.o"
     release = tree.evidence.release
     argv = clang_argv(tree, llvm, source=source, out=code, root=work.root, release=release, name=name)

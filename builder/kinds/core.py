@@ -14,31 +14,38 @@ from builder.kinds.step import Workplace, only_source
 from builder.toolchain import Llvm
 
 _WARNINGS = ("-Wall", "-Wno-address-of-packed-member", "-Wno-unused-function")
-_LIBBPF = Path("/usr/include/bpf")
+_INCLUDE = Path("/usr/include")
+_ASM = _INCLUDE / "x86_64-linux-gnu"
+"""Where Debian keeps asm/types.h, which linux/bpf.h includes; clang looks there only for the host's own target."""
 
 
 def clang_argv(llvm: Llvm, *, source: Path, out: Path, root: Path, name: str) -> list[str]:
-    """clang from C to an eBPF object. libbpf's headers come from the system."""
+    """clang from C to an eBPF object. libbpf's headers and linux/bpf.h are the system's."""
     return [
         llvm.clang.path, "-target", "bpf", f"-mcpu={llvm.mcpu}", "-D__TARGET_ARCH_x86", f'-DKD_NAME="{name}"',
         f"-I{root}/common", f"-I{root}/gen", f"-I{source.parent}", "-std=gnu11", "-O2", "-g", *_WARNINGS,
+        *(["-idirafter", str(_ASM)] if _ASM.is_dir() else []),
         f"-ffile-prefix-map={root}/=", "-fdebug-compilation-dir=.", "-c", str(source), "-o", str(out),
     ]  # fmt: skip
 
 
 def build_core(work: Workplace, llvm: Llvm, name: str) -> Path:
     """Compile and strip; the result's path. Raises StepError (compile)."""
-    source = only_source(work.root / "core", "*.core.c")
+    source = only_source(work.root / "core")
     out = work.root / "kdriver.core.o"
     work.run(clang_argv(llvm, source=source, out=out, root=work.root, name=name))
     work.run(strip_argv(llvm, out))
     return out
 
 
-def libbpf_digest(folder: Path = _LIBBPF) -> str:
-    """SHA-256 over the BPF headers of libbpf that the object is compiled with, empty when it is not installed."""
+def headers_digest(include: Path = _INCLUDE) -> str:
+    """SHA-256 over the system's headers that the object is compiled with: libbpf's and linux/bpf.h; empty when
+    libbpf's are not installed."""
+    headers = sorted((include / "bpf").glob("bpf_*.h"))
+    if not headers:
+        return ""
     digest = hashlib.sha256()
-    headers = sorted(folder.glob("bpf_*.h"))
-    for header in headers:
-        digest.update(f"{header.name}\0".encode() + header.read_bytes())
-    return digest.hexdigest() if headers else ""
+    for header in (*headers, include / "linux" / "bpf.h"):
+        if header.is_file():
+            digest.update(f"{header.name}\0".encode() + header.read_bytes())
+    return digest.hexdigest()

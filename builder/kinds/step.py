@@ -15,12 +15,13 @@ TIMEOUT_S = 900.0
 @dataclass(frozen=True, slots=True)
 class Workplace:
     """Where one build works. root: a folder of its own, with the driver source's folders and `gen` in it.
-    log: what the commands print."""
+    log: what the commands print. hidden: other folders whose paths only lengthen a message."""
 
     root: Path
     log: Path
     executor: Executor
     toolchain: str
+    hidden: tuple[Path, ...] = ()
 
     def run(self, argv: list[str], *, reads: tuple[Path, ...] = ()) -> None:
         """Run one command in the workplace. Raises StepError (compile) with the first error that it printed."""
@@ -40,21 +41,20 @@ class Workplace:
             raise StepError(Failure.COMPILE, f"{Path(argv[0]).name} did not end within {TIMEOUT_S:.0f} s", log=self.log)
         if not completed.ok:
             printed = self.log.read_text(errors="replace")
-            fact = (
-                shorten(first_error(printed), self.root) or f"{Path(argv[0]).name} ended with status {completed.status}"
-            )
-            raise StepError(Failure.COMPILE, fact, log=self.log, detail=shorten(relevant_lines(printed), self.root))
+            fact = self.shorten(first_error(printed)) or f"{Path(argv[0]).name} ended with status {completed.status}"
+            raise StepError(Failure.COMPILE, fact, log=self.log, detail=self.shorten(relevant_lines(printed)))
+
+    def shorten(self, text: str) -> str:
+        """Text of a log without the path of the workplace, which is gone when a person reads it."""
+        for folder in (self.root, *self.hidden):
+            text = text.replace(f"{folder}/", "")
+        return text
 
 
-def shorten(text: str, root: Path) -> str:
-    """Text of a log without the path of the workplace, which is gone when a person reads it."""
-    return text.replace(f"{root}/", "")
-
-
-def only_source(folder: Path, pattern: str) -> Path:
-    """The one file of a driver source that is compiled to an object. Raises StepError (compile)."""
-    found = sorted(folder.glob(pattern))
+def only_source(folder: Path) -> Path:
+    """The one C file of a folder of the driver source, which becomes an object. Raises StepError (compile)."""
+    found = sorted(folder.glob("*.c"))
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
-        raise StepError(Failure.COMPILE, f"exactly one {pattern} was expected in {folder.name}/, found {names}")
+        raise StepError(Failure.COMPILE, f"exactly one C file was expected in {folder.name}/, found {names}")
     return found[0]
