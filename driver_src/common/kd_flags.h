@@ -42,10 +42,10 @@ static KD_INLINE u64 kd_val_pos(struct kd_fill *c, u64 low, u64 high)
 }
 
 /* Bytes that a call moved into memory, and that its caller asked it to move out of it. */
-static KD_INLINE u64 kd_val_read_len(struct kd_fill *c, s64 ret)
+static KD_INLINE u64 kd_val_read_len(struct kd_fill *c, s64 ret, u64 room)
 {
 	(void)c;
-	return ret > 0 ? (u64)ret : 0;
+	return ret > 0 ? ((u64)ret < room ? (u64)ret : room) : 0;
 }
 
 static KD_INLINE u64 kd_val_write_len(struct kd_fill *c, s64 ret, u64 asked)
@@ -64,20 +64,20 @@ static KD_INLINE u64 kd_open_bits(u64 flags)
 	out |= KD_BIT(flags, KD_O_DSYNC, 16);
 	out |= KD_BIT(flags, KD_O_EXCL, 32);
 	out |= KD_BIT(flags, KD_O_NONBLOCK, 64);
-	out |= KD_BIT(flags, KD_O_SYNC, 128);
+	out |= KD_BIT(flags, KD_O_SYNC_BIT, 128);
 	out |= KD_BIT(flags, KD_O_TRUNC, 256);
 	out |= KD_BIT(flags, KD_O_DIRECT, 512);
 	out |= KD_BIT(flags, KD_O_DIRECTORY, 1024);
 	out |= KD_BIT(flags, KD_O_LARGEFILE, 2048);
 	out |= KD_BIT(flags, KD_O_CLOEXEC, 4096);
-	out |= KD_BIT(flags, KD_O_TMPFILE, 8192);
+	out |= KD_BIT(flags, KD_O_TMPFILE_BIT, 8192);
 	return out;
 }
 
 static KD_INLINE u64 kd_val_open_mode(struct kd_fill *c, u64 flags, u64 mode)
 {
 	(void)c;
-	if ((flags & KD_O_CREAT) || (flags & KD_O_TMPFILE) == KD_O_TMPFILE)
+	if (flags & (KD_O_CREAT | KD_O_TMPFILE_BIT))
 		return mode & 07777;
 	return 0;
 }
@@ -115,7 +115,7 @@ static KD_INLINE u64 kd_val_pipe2_flags(struct kd_fill *c, u64 flags)
 	return KD_BIT(flags, KD_O_CLOEXEC, 4096) | KD_BIT(flags, KD_O_DIRECT, 512) | KD_BIT(flags, KD_O_NONBLOCK, 64);
 }
 
-/* F_* of linux/fcntl.h. One shift out of a constant, not a switch, keeps the eBPF program straight. */
+/* F_* of linux/fcntl.h. */
 static KD_INLINE u64 kd_val_fcntl_cmd(struct kd_fill *c, u64 cmd)
 {
 	(void)c;
@@ -145,12 +145,12 @@ static KD_INLINE u64 kd_val_fcntl_cmd(struct kd_fill *c, u64 cmd)
 		return 13;
 	case 11: /* F_GETSIG */
 		return 15;
-	case 12: /* F_GETLK64, i386 only */
-		return kd_is_compat(c) ? 17 : 0;
+	case 12: /* F_GETLK64 */
+		return 17;
 	case 13: /* F_SETLK64 */
-		return kd_is_compat(c) ? 18 : 0;
+		return 18;
 	case 14: /* F_SETLKW64 */
-		return kd_is_compat(c) ? 19 : 0;
+		return 19;
 	case 15: /* F_SETOWN_EX */
 		return 21;
 	case 16: /* F_GETOWN_EX */
@@ -212,35 +212,25 @@ static KD_INLINE u64 kd_val_sockopt_name(struct kd_fill *c, u64 level, u64 name)
 	name = (u32)name;
 	if ((u32)level != KD_SOL_SOCKET)
 		return 0;
-	if (name >= 1 && name <= 31)
+	if (name >= 1 && name <= 50)
 		return name;
 	switch (name) {
-	case 32: /* SO_SNDBUFFORCE */
-	case 33: /* SO_RCVBUFFORCE */
-	case 34: /* SO_PASSSEC */
-	case 35: /* SO_TIMESTAMPNS */
-	case 36: /* SO_MARK */
-	case 37: /* SO_TIMESTAMPING */
-	case 38: /* SO_PROTOCOL */
-	case 39: /* SO_DOMAIN */
-	case 40: /* SO_RXQ_OVFL */
-	case 41: /* SO_WIFI_STATUS */
-	case 42: /* SO_PEEK_OFF */
-	case 43: /* SO_NOFCS */
-	case 44: /* SO_LOCK_FILTER */
-	case 45: /* SO_SELECT_ERR_QUEUE */
-	case 46: /* SO_BUSY_POLL */
-	case 47: /* SO_MAX_PACING_RATE */
-	case 48: /* SO_BPF_EXTENSIONS */
-	case 49: /* SO_INCOMING_CPU */
-	case 50: /* SO_ATTACH_BPF */
-		return name;
 	case 59: /* SO_PEERGROUPS */
 		return 51;
 	case 55: /* SO_MEMINFO */
 		return 52;
 	case 57: /* SO_COOKIE */
 		return 53;
+	case 63: /* SO_TIMESTAMP_NEW */
+		return 29;
+	case 64: /* SO_TIMESTAMPNS_NEW */
+		return 35;
+	case 65: /* SO_TIMESTAMPING_NEW */
+		return 37;
+	case 66: /* SO_RCVTIMEO_NEW */
+		return 20;
+	case 67: /* SO_SNDTIMEO_NEW */
+		return 21;
 	}
 	return 0;
 }
@@ -313,7 +303,7 @@ static KD_INLINE u64 kd_val_mmap_flags(struct kd_fill *c, u64 flags)
 static KD_INLINE u64 kd_val_futex_op(struct kd_fill *c, u64 op)
 {
 	(void)c;
-	return op & 0x1ff;
+	return ((op & 127) <= 12 ? op & 127 : 0) | (op & 0x180);
 }
 
 static KD_INLINE u64 kd_val_prctl_option(struct kd_fill *c, u64 option)
