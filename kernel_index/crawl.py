@@ -159,7 +159,7 @@ def _update_suite(
     except ConfigError:
         raise
     except (DownloadError, IntegrityError) as error:
-        logger.warning("%s", error.message)
+        logger.info("%s", error.message)
         date, checked = (previous.date, previous.checked) if previous is not None else ("", "")
         state = SuiteState(source.suite, source.archive, "failed", error.message, date, checked)
         return state, previous, 0, error

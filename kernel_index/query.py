@@ -66,6 +66,25 @@ def _named(kernels: Sequence[Kernel], kernel: str | None, flavour: str | None) -
     return tuple(found[:1])
 
 
+def newest_words(kernels: Sequence[Kernel]) -> dict[str, str]:
+    """Kernel keys to the shortest `newest…` that means them; only kernels that one means are in it."""
+    rows = {row.id: row for row in load_table()}
+    words: dict[str, str] = {}
+    for one in kernels:
+        row = rows.get(one.distro_release)
+        if row is None or not one.named_by:
+            continue
+        of_row = [other for other in kernels if other.distro_release == row.id and other.arch == one.arch]
+        generic = row.generic_flavour(one.arch)
+        ending = "" if one.flavour == generic else f":{one.flavour}"
+        line = family_of(row.family).line(one.release)
+        if _newest(of_row, row, "", one.flavour) == one:
+            words[one.key] = f"{NEWEST}{ending}"
+        elif line and _newest(of_row, row, line, one.flavour) == one:
+            words[one.key] = f"{NEWEST}:{line}{ending}"
+    return words
+
+
 def near_kernels(kernels: Sequence[Kernel], name: str, count: int = 3) -> tuple[str, ...]:
     """The kernels of the index whose name is most like `name`, as that is written: keys or releases, likest first."""
     names = list(dict.fromkeys(one.key if "/" in name else one.release for one in kernels))

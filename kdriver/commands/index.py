@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -79,7 +80,7 @@ def update(distro: str | None, mirrors: tuple[str, ...], dry_run: bool, as_json:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document: a list of kernels.")
 def list_kernels(distro: str | None, kernel: str | None, flavour: str | None, as_json: bool) -> None:
     """List the kernels of the index, oldest first."""
-    from kernel_index.query import select_kernels
+    from kernel_index.query import newest_words, select_kernels
     from kernel_index.store import load_index
 
     index = load_index()
@@ -88,8 +89,7 @@ def list_kernels(distro: str | None, kernel: str | None, flavour: str | None, as
     if as_json:
         console.print_json([one.to_json() for one in chosen])
         return
-    columns = ("DISTRO", "KERNEL", "BUILD", "HEADERS", "IMAGE", "COMPILER", "SEEN", "NEWEST OF")
-    console.print_table(columns, [_row(one) for one in chosen])
+    _print_list(chosen, newest_words(kernels))
     for row in index:
         _warn_partial(row)
 
@@ -166,17 +166,39 @@ def _warn_partial(row: RowIndex) -> None:
             click.echo(f"{row.distro_release}: {suite.suite} failed in the last update, {held}", err=True)
 
 
-def _row(kernel: Kernel) -> tuple[str, ...]:
-    return (
-        kernel.distro_release,
-        kernel.release,
-        kernel.build,
-        _headers_size(kernel),
-        _size_of(kernel, (PackageRole.IMAGE, PackageRole.MODULES)),
-        kernel.compiler or "-",
-        kernel.last_seen,
-        ", ".join(kernel.named_by),
-    )
+def _print_list(kernels: Sequence[Kernel], words: Mapping[str, str]) -> None:
+    """As many columns as the terminal has room for; a pipe gets all."""
+    columns: list[tuple[str, Callable[[Kernel], str]]] = [
+        ("KERNEL", lambda kernel: kernel.release),
+        ("BUILD", lambda kernel: kernel.build),
+        ("HEADERS", _headers_size),
+        ("IMAGE", lambda kernel: _size_of(kernel, (PackageRole.IMAGE, PackageRole.MODULES))),
+        ("--kernel", lambda kernel: words.get(kernel.key, "")),
+        ("COMPILER", lambda kernel: kernel.compiler or "-"),
+        ("LAST SEEN", lambda kernel: kernel.last_seen),
+        ("DISTRO", lambda kernel: kernel.distro_release),
+    ]
+    cells = [(title, [text(kernel) for kernel in kernels]) for title, text in columns]
+    shown = fitting([max(map(len, [title, *texts])) for title, texts in cells], _stdout_width())
+    rows = list(zip(*(texts for _, texts in cells[:shown]), strict=True))
+    console.print_table([title for title, _ in cells[:shown]], rows)
+
+
+def _stdout_width() -> int:
+    from rich.console import Console
+
+    out = Console()
+    return out.width if out.is_terminal else 160
+
+
+def fitting(widths: Sequence[int], width: int, *, gap: int = 2) -> int:
+    """How many of the columns, from the left, stand in one line; at least one."""
+    total = -gap
+    for count, one in enumerate(widths):
+        total += one + gap
+        if total > width:
+            return max(count, 1)
+    return len(widths)
 
 
 def _headers_size(kernel: Kernel) -> str:

@@ -47,7 +47,7 @@ def parse_stanza(text: str) -> Stanza:
 
 def split_stanzas(text: str) -> Iterator[str]:
     """The texts of the stanzas, which blank lines separate."""
-    for block in re.split(r"\n[ \t]*\n", text.replace("\r\n", "\n")):
+    for block in re.split(r"\n(?:[ \t]*\n)+", text.replace("\r\n", "\n")):
         if block.strip():
             yield block.strip("\n")
 

@@ -80,7 +80,7 @@ def check_release(release: Release, *, suite: str, now: datetime.datetime, subje
     """Raise unless the Release is this suite's and believable at `now`: StaleError, or IntegrityError."""
     if suite not in (release.codename, release.suite):
         raise IntegrityError(
-            f"{subject}: the mirror sent the Release of {release.codename or release.suite!r}",
+            f"{subject}: the mirror sent the Release of {release.codename or release.suite or 'no suite'}",
             hint="Use another mirror.",
         )
     if release.date > now + CLOCK_TOLERANCE:

@@ -87,10 +87,16 @@ def fetch_suite(request: SuiteRequest) -> SuiteFetch:
     errors: list[DownloadError | IntegrityError] = []
     for mirror in request.source.mirrors:
         try:
-            return _fetch_from(mirror, request)
+            fetched = _fetch_from(mirror, request)
         except (DownloadError, IntegrityError) as error:
             logger.info("%s", error.message)
             errors.append(error)
+            continue
+        for error in errors:
+            if isinstance(error, IntegrityError):
+                # Another mirror made up for it; that one of them is not to be trusted must still be seen.
+                logger.warning("%s (another mirror was used)", error.message)
+        return fetched
     if not errors:
         raise DownloadError(f"{request.subject}: no mirror is named for it", hint="Name one with --mirror.")
     raise next((error for error in errors if isinstance(error, IntegrityError)), errors[0])
