@@ -352,18 +352,4 @@ static KD_INLINE int kd_put_kernel_str(struct kd_fill *c, const char *from, u64 
 	return 0;
 }
 
-/* A constant, byte by byte: programs of the oldest kernels have no read-only data. */
-#define kd_put_const(c, text, len)                                                                                     \
-	({                                                                                                             \
-		int kd_err_ = kd_full(c, len) ? -ENOSPC : 0;                                                           \
-		if (!kd_err_) {                                                                                        \
-			u8 *kd_to_ = kd_at(c);                                                                         \
-			KD_UNROLL                                                                                      \
-			for (u32 kd_i_ = 0; kd_i_ < (len); kd_i_++)                                                    \
-				kd_to_[kd_i_] = (text)[kd_i_];                                                         \
-			(c)->off += (len);                                                                             \
-		}                                                                                                      \
-		kd_err_;                                                                                               \
-	})
-
 #endif

@@ -2,19 +2,22 @@
 /*
  * The interface of the kernel module's devices /dev/<name><cpu>, one for each possible CPU.
  *
- * Included by the module and by the programs that read its rings; needs only __u16, __u32, __u64 and __s64, and the _IO macros, which the
- * includer has from <linux/types.h> and <linux/ioctl.h> (both exist in the kernel and in user space).
+ * Included by the module and by the programs that read its rings; needs only __u16, __u32, __u64 and __s64, and the
+ * _IO macros, which the includer has from <linux/types.h> and <linux/ioctl.h> (both exist in the kernel and in user
+ * space).
  *
- * Opening. A consumer is the thread that opens the devices; it opens each CPU's device once (-ENODEV: that CPU is offline, -EBUSY: opened
- * twice, or too many consumers: see the module parameter max_consumers). Settings and selections belong to the consumer, so they are made on
- * any one of its devices. A new consumer has nothing selected and costs nothing.
+ * Opening. A consumer is the thread that opens the devices; it opens each CPU's device once (-ENODEV: that CPU is
+ * offline, -EBUSY: opened twice, or too many consumers: see the module parameter max_consumers). Settings and
+ * selections belong to the consumer, so they are made on any one of its devices. A new consumer has nothing selected
+ * and costs nothing.
  *
- * Mapping. Offset 0 and at most one page, read and write: struct kd_ring_info. Offset 0 and exactly twice the ring's size (module parameter
- * g_buffer_bytes_dim at the time of the first open, a power of two), read only: the ring's bytes twice in a row, so that a block that wraps is
- * still contiguous. Blocks lie between tail and head; the reader loads head (acquire), reads, and stores tail (release). There is no wake-up.
+ * Mapping. Offset 0 and at most one page, read and write: struct kd_ring_info. Offset 0 and exactly twice the ring's
+ * size (module parameter g_buffer_bytes_dim at the time of the first open, a power of two), read only: the ring's
+ * bytes twice in a row, so that a block that wraps is still contiguous. Blocks lie between tail and head; the reader
+ * loads head (acquire), reads, and stores tail (release). There is no wake-up.
  *
- * Offsets 0 and sizes up to here, and the KD_SCAP_* controls, are those of libscap's kernel-module engine (API 10): a consumer that knows
- * nothing of kdriver works. Controls named KD_IOC_* are ours.
+ * Offsets 0 and sizes up to here, and the KD_SCAP_* controls, are those of libscap's kernel-module engine (API 10): a
+ * consumer that knows nothing of kdriver works. Controls named KD_IOC_* are ours.
  */
 #ifndef KD_IOCTL_H
 #define KD_IOCTL_H
@@ -103,19 +106,20 @@ struct kd_proclist {
 };
 
 /*
- * Our controls. KD_IOC_SELECT and KD_IOC_NATIVE make the consumer a native one: it gets typed events of ours (ids from 1024) instead of the
- * generic event, and our events that are not calls.
+ * Our controls. KD_IOC_SELECT and KD_IOC_NATIVE make the consumer a native one: it gets typed events of ours (ids
+ * from 1024) instead of the generic event, and our events that are not calls.
  */
 #define KD_IOC_MAGIC 0xdb
 #define KD_IOC_VERSION _IOR(KD_IOC_MAGIC, 1, struct kd_version)
 #define KD_IOC_NATIVE _IO(KD_IOC_MAGIC, 2) /* 1: on, 0: off */
 /*
- * One event by its id; KD_EVENT_GENERIC stands for all calls that have no typed event. -ENOENT: no such event in this driver; -EOPNOTSUPP:
- * this kernel has no hook for it. Selecting twice is no error.
+ * One event by its id; KD_EVENT_GENERIC stands for all calls that have no typed event. -ENOENT: no such event in this
+ * driver; -EOPNOTSUPP: this kernel has no hook for it. Selecting twice is no error.
  */
 #define KD_IOC_SELECT _IO(KD_IOC_MAGIC, 3)
 #define KD_IOC_DESELECT _IO(KD_IOC_MAGIC, 4)
-#define KD_IOC_ENTER_TIME _IO(KD_IOC_MAGIC, 5) /* 1: events of calls carry the time of entry as one more parameter, 0: off */
+#define KD_IOC_ENTER_TIME \
+	_IO(KD_IOC_MAGIC, 5) /* 1: events of calls carry the time of entry as one more parameter, 0: off */
 #define KD_IOC_STATS _IOR(KD_IOC_MAGIC, 6, struct kd_stats)
 
 #define KD_EVENT_GENERIC 1

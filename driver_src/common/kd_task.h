@@ -227,8 +227,11 @@ static KD_INLINE int kd_cap_task_cwd(struct kd_fill *c)
 	return kd_finish(c, kd_put_path(c, KD_GET(fs, pwd.dentry), KD_GET(fs, pwd.mnt)));
 }
 
-/* One `name=path` string; nothing when the kernel has no such subsystem. */
-static KD_INLINE int kd_put_cgroup(struct kd_fill *c, struct css_set *set, int id, const char *name, u32 name_len)
+/*
+ * One `name=path` string; nothing when the kernel has no such subsystem. The name comes with its equals sign as the bytes of a number:
+ * eBPF programs of the oldest kernels have no read-only data that could hold a string.
+ */
+static KD_INLINE int kd_put_cgroup(struct kd_fill *c, struct css_set *set, int id, u64 name, u32 name_len)
 {
 	struct kernfs_node *part[KD_CGROUP_PARTS];
 	struct cgroup_subsys_state *css = 0;
@@ -249,7 +252,8 @@ static KD_INLINE int kd_put_cgroup(struct kd_fill *c, struct css_set *set, int i
 		part[i] = parent ? node : 0;
 		node = parent;
 	}
-	err = kd_put_const(c, name, name_len);
+	err = kd_put_u64(c, name);
+	c->off -= 8 - name_len;
 	if (!err && !part[0])
 		err = kd_put_u8(c, '/');
 	KD_UNROLL
@@ -271,15 +275,15 @@ static KD_INLINE int kd_cap_task_cgroups(struct kd_fill *c)
 	if (!set)
 		return kd_push_empty(c);
 	kd_param_begin(c);
-	err = kd_put_cgroup(c, set, kd_cgroup_cpuset(), "cpuset=", 7);
+	err = kd_put_cgroup(c, set, kd_cgroup_cpuset(), 0x003d746573757063ULL, 7);
 	if (!err)
-		err = kd_put_cgroup(c, set, kd_cgroup_cpu(), "cpu=", 4);
+		err = kd_put_cgroup(c, set, kd_cgroup_cpu(), 0x000000003d757063ULL, 4);
 	if (!err)
-		err = kd_put_cgroup(c, set, kd_cgroup_cpuacct(), "cpuacct=", 8);
+		err = kd_put_cgroup(c, set, kd_cgroup_cpuacct(), 0x3d74636361757063ULL, 8);
 	if (!err)
-		err = kd_put_cgroup(c, set, kd_cgroup_io(), "io=", 3);
+		err = kd_put_cgroup(c, set, kd_cgroup_io(), 0x00000000003d6f69ULL, 3);
 	if (!err)
-		err = kd_put_cgroup(c, set, kd_cgroup_memory(), "memory=", 7);
+		err = kd_put_cgroup(c, set, kd_cgroup_memory(), 0x003d79726f6d656dULL, 7);
 	return kd_finish(c, err);
 }
 
