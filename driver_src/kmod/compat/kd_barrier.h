@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * Single loads and stores, and the pair that publishes a block: any context.
+ *
+ * READ_ONCE and WRITE_ONCE are macros since 3.19, smp_store_release and smp_load_acquire since 3.14; RHEL 7.3 and later
+ * have them all in their 3.10. What is missing is made from ACCESS_ONCE and the older barriers.
+ */
+#ifndef KD_COMPAT_BARRIER_H
+#define KD_COMPAT_BARRIER_H
+
+#include <linux/compiler.h>
+#include <asm/barrier.h>
+
+#ifndef READ_ONCE
+#define READ_ONCE(x) ACCESS_ONCE(x)
+#endif
+#ifndef WRITE_ONCE
+#define WRITE_ONCE(x, value) (ACCESS_ONCE(x) = (value))
+#endif
+
+#ifdef smp_store_release
+#define kd_store_release(p, value) smp_store_release((p), (value))
+#define kd_load_acquire(p) smp_load_acquire((p))
+#else
+#define kd_store_release(p, value)         \
+	do {                               \
+		smp_mb();                  \
+		WRITE_ONCE(*(p), (value)); \
+	} while (0)
+#define kd_load_acquire(p)                               \
+	({                                               \
+		typeof(*(p)) kd_value = READ_ONCE(*(p)); \
+		smp_mb();                                \
+		kd_value;                                \
+	})
+#endif
+
+#endif

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/* The sched_switch tracepoint's probe: 4.4 to 5.17. A second declaration that differs is an error. */
+#include <linux/sched.h>
+#include <trace/events/sched.h>
+
+static inline void check_trace_callback_type_sched_switch(void (*cb)(void *, bool, struct task_struct *,
+								     struct task_struct *));
