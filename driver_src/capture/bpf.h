@@ -35,6 +35,8 @@ const char *kd_host_permission_hint(int error);
 void kd_bpf_log_start(bool verbose);
 /* A message for a failed load: the program's name and the last lines of the verifier, or what libbpf said last. */
 int kd_bpf_log_fail(const char *path, int error);
+/* The program that was refused, and why in the verifier's words; NULL when it was not for a program. Forgets both. */
+const char *kd_bpf_log_refused(char *why, size_t size);
 
 /* ---- bpf_output.c: rings ---- */
 
@@ -64,6 +66,7 @@ struct kd_bpf_driver {
 	int clock; /* clockid_t */
 	bool raw; /* raw tracepoints, else tracepoints of tracefs */
 	bool on[KD_SLOTS];
+	const char *refused[KD_SLOTS]; /* why the kernel refuses an event's program; see --skip-refused */
 	struct bpf_link *links[8]; /* by kd_point of bpf_attach.c */
 	char release[72];
 	char version[64];
@@ -74,6 +77,8 @@ int kd_bpf_choose_programs(struct kd_bpf_driver *driver);
 int kd_bpf_fill_tails(struct kd_bpf_driver *driver);
 int kd_bpf_select(struct kd_driver *base, unsigned int slot, bool on);
 void kd_bpf_detach(struct kd_driver *base);
+/* Do without the event that a refused program belongs to. False when it belongs to none. */
+bool kd_bpf_refuse(struct kd_bpf_driver *driver, const char *program, const char *why);
 /* Runs of programs that the kernel skipped, or KD_UNCOUNTABLE. */
 unsigned long long kd_bpf_missed_runs(const struct kd_bpf_driver *driver);
 void kd_bpf_note_unavailable(struct kd_bpf_driver *driver);

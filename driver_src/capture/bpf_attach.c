@@ -84,7 +84,7 @@ static struct bpf_program *fill_program(const struct kd_bpf_driver *driver, unsi
 
 static bool load_event(const struct kd_bpf_driver *driver, unsigned int slot)
 {
-	if (is_kprobe(slot) && !driver->host.kprobes)
+	if (driver->refused[slot] || (is_kprobe(slot) && !driver->host.kprobes))
 		return false;
 	return !driver->options->minimal || driver->options->selected[slot];
 }
@@ -275,11 +275,28 @@ void kd_bpf_note_unavailable(struct kd_bpf_driver *driver)
 
 		if (!fill_program(driver, slot, 0) || !program_of(driver, point_of(slot)))
 			*why = "the object has no program for it";
+		else if (driver->refused[slot])
+			*why = driver->refused[slot];
 		else if (is_kprobe(slot) && !driver->host.kprobes)
 			*why = "this kernel has no kprobes";
 		else if (is_kprobe(slot) && load_event(driver, slot))
 			*why = try_kprobe(driver, point_of(slot));
 	}
+}
+
+bool kd_bpf_refuse(struct kd_bpf_driver *driver, const char *program, const char *why)
+{
+	unsigned int slot;
+	char stem[80];
+
+	for (slot = 0; slot < KD_SLOTS; slot++) {
+		snprintf(stem, sizeof(stem), "kd_f_%s_", kd_event(slot)->name);
+		if (strncmp(program, stem, strlen(stem)) != 0 || !strchr("0123456789", program[strlen(stem)]))
+			continue;
+		driver->refused[slot] = strdup(why);
+		return true;
+	}
+	return false;
 }
 
 unsigned long long kd_bpf_missed_runs(const struct kd_bpf_driver *driver)

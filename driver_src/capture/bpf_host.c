@@ -137,7 +137,7 @@ bool kd_host_find_tracefs(void)
 		return found;
 	found = tracefs_seen();
 	if (!found && unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
-	/* Before 4.1 tracefs was a part of debugfs. */
+ /* Before 4.1 tracefs was a part of debugfs. */
 		found = (mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL) == 0 ||
 			 mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL) == 0) &&
 			tracefs_seen();

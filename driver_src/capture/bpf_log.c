@@ -72,6 +72,33 @@ static void print_last_lines(char *text)
 		fprintf(stderr, "  verifier: %s\n", at);
 }
 
+/* The verifier's last line but one says what is wrong, its last one counts instructions. */
+static void copy_reason(char *text, char *why, size_t size)
+{
+	char *end = strstr(text, "\nprocessed "), *start;
+
+	snprintf(why, size, "the kernel refuses its program");
+	if (!end)
+		return;
+	*end = 0;
+	start = strrchr(text, '\n');
+	snprintf(why, size, "the kernel refuses its program: %s", start ? start + 1 : text);
+}
+
+const char *kd_bpf_log_refused(char *why, size_t size)
+{
+	static char name[sizeof(program)];
+
+	if (!program[0] || !verifier_log)
+		return NULL;
+	memcpy(name, program, sizeof(name));
+	copy_reason(verifier_log, why, size);
+	free(verifier_log);
+	verifier_log = NULL;
+	program[0] = 0;
+	return name;
+}
+
 int kd_bpf_log_fail(const char *path, int error)
 {
 	if (!verifier_log && !program[0])

@@ -173,12 +173,35 @@ static int open_object(struct kd_bpf_driver *driver)
 	return -1;
 }
 
-static int load_object(struct kd_bpf_driver *driver)
+static int open_and_load(struct kd_bpf_driver *driver)
 {
-	int status = bpf_object__load(driver->object);
+	char why[200];
+	const char *program;
+	int status, error;
 
-	if (status != 0)
-		return kd_bpf_log_fail(driver->path, -status);
+	for (;;) {
+		status = open_object(driver);
+		if (status >= 0)
+			return status;
+		error = -bpf_object__load(driver->object);
+		if (error == 0)
+			return -1;
+		if (!driver->options->skip_refused)
+			return kd_bpf_log_fail(driver->path, error);
+		program = kd_bpf_log_refused(why, sizeof(why));
+		if (!program || !kd_bpf_refuse(driver, program, why))
+			return kd_bpf_log_fail(driver->path, error);
+		kd_bpf_output_close(driver->output);
+		bpf_object__close(driver->object);
+		driver->output = NULL;
+		driver->object = NULL;
+	}
+}
+
+static int set_up(struct kd_bpf_driver *driver)
+{
+	int status;
+
 	driver->clock = driver->host.boot_clock ? CLOCK_BOOTTIME : CLOCK_MONOTONIC;
 	driver->settings.boot_time_ns = boot_time(driver->clock);
 	driver->settings.snaplen = driver->options->snaplen;
@@ -289,9 +312,9 @@ int kd_bpf_open(const struct kd_options *options, struct kd_driver **result)
 	driver->base.kind = driver->release[0] ? "bpf" : "core";
 	driver->base.version = driver->version[0] ? driver->version : NULL;
 	if (status < 0)
-		status = open_object(driver);
+		status = open_and_load(driver);
 	if (status < 0)
-		status = load_object(driver);
+		status = set_up(driver);
 	*result = &driver->base;
 	return status < 0 ? KD_EXIT_DONE : status;
 }

@@ -62,6 +62,7 @@ struct kd_options {
 	bool enter_time;
 	bool minimal;
 	bool force;
+	bool skip_refused;
 	bool verbose;
 };
 

@@ -31,6 +31,7 @@ static const char help[] =
 	"  --control             read commands on standard input: enable EVENT, disable EVENT, snaplen N, stats, flush, quit\n"
 	"  --check               only open and load the driver, say what was found, and end\n"
 	"  --minimal             load only the programs that the events given by --events need\n"
+	"  --skip-refused        go on without the events whose programs the kernel refuses; each is named\n"
 	"  --force               open an eBPF object that was built for another kernel\n"
 	"  --verbose             say what libbpf says\n"
 	"  -h, --help            this text\n"
@@ -56,6 +57,7 @@ enum {
 	OPT_CHECK,
 	OPT_MINIMAL,
 	OPT_FORCE,
+	OPT_SKIP_REFUSED,
 	OPT_VERBOSE,
 	OPT_DECODE_FILE,
 };
@@ -77,6 +79,7 @@ static const struct option table[] = {
 	{"check", no_argument, NULL, OPT_CHECK},
 	{"minimal", no_argument, NULL, OPT_MINIMAL},
 	{"force", no_argument, NULL, OPT_FORCE},
+	{"skip-refused", no_argument, NULL, OPT_SKIP_REFUSED},
 	{"verbose", no_argument, NULL, OPT_VERBOSE},
 	{"decode-file", required_argument, NULL, OPT_DECODE_FILE}, /* for tests: raw blocks, back to back */
 	{"help", no_argument, NULL, 'h'},
@@ -225,20 +228,28 @@ static int read_value(struct kd_options *options, int option, const char *text)
 	}
 }
 
-static bool read_switch(struct kd_options *options, int option)
+static bool *switch_of(struct kd_options *options, int option)
 {
-	bool *const switches[] = {
-		[OPT_JSON - OPT_DRIVER] = &options->json,	[OPT_ENTER_TIME - OPT_DRIVER] = &options->enter_time,
-		[OPT_CONTROL - OPT_DRIVER] = &options->control, [OPT_CHECK - OPT_DRIVER] = &options->check,
-		[OPT_MINIMAL - OPT_DRIVER] = &options->minimal, [OPT_FORCE - OPT_DRIVER] = &options->force,
-		[OPT_VERBOSE - OPT_DRIVER] = &options->verbose,
-	};
-	unsigned int which = (unsigned int)(option - OPT_DRIVER);
-
-	if (which >= sizeof(switches) / sizeof(switches[0]) || !switches[which])
-		return false;
-	*switches[which] = true;
-	return true;
+	switch (option) {
+	case OPT_JSON:
+		return &options->json;
+	case OPT_ENTER_TIME:
+		return &options->enter_time;
+	case OPT_CONTROL:
+		return &options->control;
+	case OPT_CHECK:
+		return &options->check;
+	case OPT_MINIMAL:
+		return &options->minimal;
+	case OPT_FORCE:
+		return &options->force;
+	case OPT_SKIP_REFUSED:
+		return &options->skip_refused;
+	case OPT_VERBOSE:
+		return &options->verbose;
+	default:
+		return NULL;
+	}
 }
 
 static void print_version(void)
@@ -266,8 +277,10 @@ int kd_options_parse(struct kd_options *options, int argc, char **argv)
 		}
 		if (option == '?')
 			return kd_fail(KD_EXIT_USAGE, "Run kd-capture --help.", "the command line was not understood");
-		if (read_switch(options, option))
+		if (switch_of(options, option)) {
+			*switch_of(options, option) = true;
 			continue;
+		}
 		status = read_value(options, option, optarg);
 		if (status >= 0)
 			return status;
