@@ -106,7 +106,7 @@ const char *kd_block_parse(const void *from, size_t size, struct kd_block *block
 	block->event = kd_event_by_id(block->type);
 	if (!block->event)
 		return "an event that the catalogue does not know";
- /* Parameters are only ever added at the end: fewer come from an older driver. */
+	/* Parameters are only ever added at the end: fewer come from an older driver. */
 	block->params = nparams;
 	if (nparams == block->event->nparams + 1u) {
 		block->params = block->event->nparams;

@@ -115,9 +115,9 @@ int kd_host_probe(struct kd_host *host, const char *btf_path)
 		return -1;
 	}
 	host->boot_clock = has_helper(btf, "BPF_FUNC_ktime_get_boot_ns");
- /* Since 6.13 (a38297e3fb01 and followers); kernels from 7.x lose events there, see facts/platform.md. */
+	/* Since 6.13 (a38297e3fb01 and followers); kernels from 7.x lose events there, see facts/platform.md. */
 	host->faultable = has_member(btf, "tracepoint_ext", "faultable", false);
- /* 6.7: e2b2cd592a8c shows the count of trace_call_bpf (dd8657894c11) as bpf_link_info's "missed". */
+	/* 6.7: e2b2cd592a8c shows the count of trace_call_bpf (dd8657894c11) as bpf_link_info's "missed". */
 	host->tp_misses_counted = has_member(btf, "bpf_link_info", "missed", true);
 	btf__free(btf);
 	return -1;
@@ -137,7 +137,7 @@ bool kd_host_find_tracefs(void)
 		return found;
 	found = tracefs_seen();
 	if (!found && unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
- /* Before 4.1 tracefs was a part of debugfs. */
+		/* Before 4.1 tracefs was a part of debugfs. */
 		found = (mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL) == 0 ||
 			 mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL) == 0) &&
 			tracefs_seen();

@@ -261,7 +261,7 @@ static int bpf_stats(struct kd_driver *base, struct kd_counts *counts)
 	free(values);
 	counts->events = sums[KD_COUNTER_EVENTS];
 	counts->drops_buffer = sums[KD_COUNTER_DROPS_BUFFER];
- /* Programs see a full perf buffer from 5.1 on (56201969076d); the buffer's own count covers older kernels. */
+	/* Programs see a full perf buffer from 5.1 on (56201969076d); the buffer's own count covers older kernels. */
 	if (kd_bpf_output_lost(driver->output) > counts->drops_buffer)
 		counts->drops_buffer = kd_bpf_output_lost(driver->output);
 	counts->drops_scratch = sums[KD_COUNTER_DROPS_SCRATCH];

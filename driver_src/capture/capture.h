@@ -108,18 +108,18 @@ struct kd_counts {
 struct kd_driver;
 
 struct kd_driver_ops {
- /* The driver's clock: ns since the epoch. */
+	/* The driver's clock: ns since the epoch. */
 	__u64 (*now)(struct kd_driver *driver);
- /* Switch an event on or off: 0, or a negative errno with the reason in driver->reason. */
+	/* Switch an event on or off: 0, or a negative errno with the reason in driver->reason. */
 	int (*select)(struct kd_driver *driver, unsigned int slot, bool on);
 	int (*set_snaplen)(struct kd_driver *driver, __u32 snaplen);
- /*
+	/*
 	 * Move what the rings hold now to merge. Returns 1 when a ring could not be read to its end because its oldest
 	 * block is not finished, else 0, or a negative errno.
 	 */
 	int (*drain)(struct kd_driver *driver, struct kd_merge *merge);
 	int (*stats)(struct kd_driver *driver, struct kd_counts *stats);
- /* No further event comes; what the rings hold can still be drained. */
+	/* No further event comes; what the rings hold can still be drained. */
 	void (*stop)(struct kd_driver *driver);
 	void (*close)(struct kd_driver *driver);
 };

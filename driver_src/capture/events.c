@@ -20,7 +20,7 @@ const struct kd_call_desc *kd_calls(bool compat)
 
 const struct kd_event_desc *kd_event_by_id(unsigned int id)
 {
- /* Ids are below 2048 today; a larger one is searched for. 0: none, else slot + 1. */
+	/* Ids are below 2048 today; a larger one is searched for. 0: none, else slot + 1. */
 	static unsigned short by_id[2048];
 	static bool filled;
 	unsigned int slot;

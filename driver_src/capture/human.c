@@ -33,7 +33,7 @@ static void paint(const char *code)
 
 const char *kd_errno_name(long long number)
 {
- /* These leave the kernel only by way of its tracepoints: include/linux/errno.h. */
+	/* These leave the kernel only by way of its tracepoints: include/linux/errno.h. */
 	static const char *const restarts[] = {"ERESTARTSYS", "ERESTARTNOINTR", "ERESTARTNOHAND", "ENOIOCTLCMD",
 					       "ERESTART_RESTARTBLOCK"};
 

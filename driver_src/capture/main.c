@@ -143,7 +143,7 @@ static bool round_of(struct kd_session *session, __u64 window)
 	if (blocked <= 0)
 		session->blocked_since = 0;
 	now = driver->ops->now(driver);
- /* An unfinished block hides those behind it, which may be older than what other rings hold: wait for it. */
+	/* An unfinished block hides those behind it, which may be older than what other rings hold: wait for it. */
 	if (blocked > 0 && monotonic_ns() < session->blocked_since + BLOCKED_NS)
 		return false;
 	if (kd_merge_bytes(session->merge) > QUEUED_BYTES_MAX)

@@ -130,7 +130,7 @@ static __u64 head_time(const struct kd_merge *merge, unsigned int cpu, __u64 now
 	const struct queue *queue = &merge->queues[cpu];
 	__u64 ts = (*queue_slot(queue, queue->head))->ts;
 
- /* Later than now: stamped before the clock was set back. It must not hold up its queue. */
+	/* Later than now: stamped before the clock was set back. It must not hold up its queue. */
 	return ts > now ? 0 : ts;
 }
 

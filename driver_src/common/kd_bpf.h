@@ -170,11 +170,11 @@ static KD_INLINE struct sock *kd_hook_sock(const struct kd_fill *c)
 
 /* Kernel memory: KD_GET yields a field, KD_ADDR its address. Both follow CO-RE relocations where the type carries them. */
 #define KD_ADDR(pointer, field) ((void *)&(pointer)->field)
-#define KD_GET(pointer, field)                                                                                         \
-	({                                                                                                             \
-		typeof((pointer)->field) kd_value_;                                                                    \
-		KD_READ_KERNEL((void *)&kd_value_, sizeof(kd_value_), &(pointer)->field);                              \
-		kd_value_;                                                                                             \
+#define KD_GET(pointer, field)                                                            \
+	({                                                                                \
+		typeof((pointer)->field) kd_value_;                                       \
+		KD_READ_KERNEL((void *)&kd_value_, sizeof(kd_value_), &(pointer)->field); \
+		kd_value_;                                                                \
 	})
 
 static KD_INLINE int kd_read_kernel(void *to, const void *from, u32 len)
@@ -234,14 +234,14 @@ static KD_INLINE int kd_read_user_vector(struct kd_fill *c, u64 from, u64 len)
 	return KD_READ_USER(c->scratch->vector, len + 1, (void *)from) ? -EFAULT : 0;
 }
 
-#define KD_PUT(bits)                                                                                                   \
-	static KD_INLINE int kd_put_u##bits(struct kd_fill *c, u64 value)                                              \
-	{                                                                                                              \
-		if (kd_full(c, bits / 8))                                                                              \
-			return -ENOSPC;                                                                                \
-		*(u##bits *)kd_at(c) = (u##bits)value;                                                                 \
-		kd_advance(c, bits / 8);                                                                                  \
-		return 0;                                                                                              \
+#define KD_PUT(bits)                                                      \
+	static KD_INLINE int kd_put_u##bits(struct kd_fill *c, u64 value) \
+	{                                                                 \
+		if (kd_full(c, bits / 8))                                 \
+			return -ENOSPC;                                   \
+		*(u##bits *)kd_at(c) = (u##bits)value;                    \
+		kd_advance(c, bits / 8);                                  \
+		return 0;                                                 \
 	}
 KD_PUT(8)
 KD_PUT(16)
@@ -273,16 +273,16 @@ static KD_INLINE int kd_push_empty(struct kd_fill *c)
 	return 0;
 }
 
-#define KD_PUSH(bits)                                                                                                  \
-	static KD_INLINE int kd_push_u##bits(struct kd_fill *c, u64 value)                                             \
-	{                                                                                                              \
-		int err;                                                                                               \
-                                                                                                                       \
-		kd_param_begin(c);                                                                                     \
-		err = kd_put_u##bits(c, value);                                                                        \
-		if (!err)                                                                                              \
-			kd_param_end(c);                                                                               \
-		return err;                                                                                            \
+#define KD_PUSH(bits)                                                      \
+	static KD_INLINE int kd_push_u##bits(struct kd_fill *c, u64 value) \
+	{                                                                  \
+		int err;                                                   \
+                                                                           \
+		kd_param_begin(c);                                         \
+		err = kd_put_u##bits(c, value);                            \
+		if (!err)                                                  \
+			kd_param_end(c);                                   \
+		return err;                                                \
 	}
 KD_PUSH(8)
 KD_PUSH(16)

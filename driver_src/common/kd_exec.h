@@ -67,7 +67,7 @@ static KD_INLINE int kd_exe_writable(struct kd_fill *c, struct inode *inode)
 static KD_INLINE int kd_exe_is_memfd(struct file *file)
 {
 	struct dentry *dentry = KD_GET(file, f_path.dentry);
-	char name[6] = { 0 };
+	char name[6] = {0};
 
 	if (!dentry || KD_GET(dentry, d_parent) != dentry)
 		return 0;

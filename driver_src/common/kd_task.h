@@ -151,7 +151,8 @@ static KD_INLINE u64 kd_val_task_vm_rss(struct kd_fill *c)
 
 	if (!mm)
 		return 0;
-	return (kd_mm_pages(mm, KD_MM_FILEPAGES) + kd_mm_pages(mm, KD_MM_ANONPAGES) + kd_mm_pages(mm, KD_MM_SHMEMPAGES)) *
+	return (kd_mm_pages(mm, KD_MM_FILEPAGES) + kd_mm_pages(mm, KD_MM_ANONPAGES) +
+		kd_mm_pages(mm, KD_MM_SHMEMPAGES)) *
 	       KD_PAGE_KB;
 }
 

@@ -210,13 +210,13 @@ static KD_INLINE int kd_has_child_subreaper(struct signal_struct *signal)
 	return BPF_CORE_READ_BITFIELD_PROBED(signal, has_child_subreaper) != 0;
 }
 
-#define KD_CGROUP(function, enumerator)                                                                                \
-	enum cgroup_subsys_id___##function { enumerator##___##function };                                              \
-	static KD_INLINE int function(void)                                                                            \
-	{                                                                                                              \
-		if (!bpf_core_enum_value_exists(enum cgroup_subsys_id___##function, enumerator##___##function))        \
-			return -1;                                                                                     \
-		return bpf_core_enum_value(enum cgroup_subsys_id___##function, enumerator##___##function);             \
+#define KD_CGROUP(function, enumerator)                                                                         \
+	enum cgroup_subsys_id___##function{enumerator##___##function};                                          \
+	static KD_INLINE int function(void)                                                                     \
+	{                                                                                                       \
+		if (!bpf_core_enum_value_exists(enum cgroup_subsys_id___##function, enumerator##___##function)) \
+			return -1;                                                                              \
+		return bpf_core_enum_value(enum cgroup_subsys_id___##function, enumerator##___##function);      \
 	}
 KD_CGROUP(kd_cgroup_cpuset, cpuset_cgrp_id)
 KD_CGROUP(kd_cgroup_cpu, cpu_cgrp_id)

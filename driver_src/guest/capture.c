@@ -122,7 +122,7 @@ static int read_until(struct capture *capture, const char *wanted, long limit_ms
 		char *line = reader_line(&readers[0], &len);
 
 		if (line) {
-	/* A stream that never ends must end here, too. */
+			/* A stream that never ends must end here, too. */
 			if (++lines % 256 == 0 && now_ms() > until)
 				return 0;
 			capture->read_to += (off_t)len + 1;
@@ -191,7 +191,7 @@ int capture_open(struct capture *capture, const struct driver *driver, const cha
 		capture_close(capture, 0);
 		return KD_TIMED_OUT;
 	}
- /* It ended before it was ready, whatever status it ended with. */
+	/* It ended before it was ready, whatever status it ended with. */
 	return capture->status ? capture->status : 1;
 }
 

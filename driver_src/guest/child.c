@@ -95,7 +95,7 @@ void child_stop(pid_t pid)
 		return;
 	kill(-pid, SIGKILL);
 	kill(pid, SIGKILL);
- /* A child that hangs in the kernel does not die: process 1 must not hang with it. */
+	/* A child that hangs in the kernel does not die: process 1 must not hang with it. */
 	for (int i = 0; i < 50 && !child_ended(pid, &status); i++)
 		nap_ms(20);
 }

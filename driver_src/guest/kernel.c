@@ -140,7 +140,7 @@ void kernel_log_report(const char *kind)
 	for (;;) {
 		n = read(log_fd, record, sizeof(record) - 1);
 		if (n < 0 && (errno == EPIPE || errno == EINTR)) {
-	/* EPIPE: records were overwritten before they were read. */
+			/* EPIPE: records were overwritten before they were read. */
 			left_out += errno == EPIPE;
 			continue;
 		}

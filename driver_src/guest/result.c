@@ -84,7 +84,7 @@ void result_string(const char *text)
 	for (; *text; text++) {
 		unsigned char c = (unsigned char)*text;
 
-	/* Bytes above 127 come from broken output of others: escaped one by one, as Latin-1. */
+		/* Bytes above 127 come from broken output of others: escaped one by one, as Latin-1. */
 		if (c == '"' || c == '\\')
 			result_printf("\\%c", c);
 		else if (c < 0x20 || c > 0x7e)

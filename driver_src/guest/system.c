@@ -133,14 +133,14 @@ void system_setup(void)
 	mkdir("/run", 0755);
 	mount("proc", "/proc", "proc", 0, NULL);
 	mount("sysfs", "/sys", "sysfs", 0, NULL);
- /* EBUSY where the kernel mounted it itself (CONFIG_DEVTMPFS_MOUNT). */
+	/* EBUSY where the kernel mounted it itself (CONFIG_DEVTMPFS_MOUNT). */
 	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
 	mkdir("/dev/pts", 0755);
 	mkdir("/dev/shm", 0755);
 	mount("devpts", "/dev/pts", "devpts", 0, NULL);
 	mount("shm", "/dev/shm", "tmpfs", 0, "mode=1777");
 	mount("tmp", "/tmp", "tmpfs", 0, "mode=1777");
- /* Below 4.1 tracefs exists only inside debugfs. */
+	/* Below 4.1 tracefs exists only inside debugfs. */
 	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
 	mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
 	setup_groups();

@@ -177,7 +177,7 @@ int trial_overrun(const struct driver *driver, const struct plan *plan)
 		kill(capture.pid, SIGSTOP);
 		dup_and_close(plan->overrun_calls);
 		kill(capture.pid, SIGCONT);
-	/* The kernel reports what a perf buffer lost with the next record that fits. */
+		/* The kernel reports what a perf buffer lost with the next record that fits. */
 		nap_ms(50);
 		dup_and_close(SWITCH_CALLS);
 		status = capture_command(&capture, "flush", plan->limit_flush, &tallies[1], 1);

@@ -143,7 +143,7 @@ static void kd_set_bit(u32 *word, u32 bit, bool on)
 {
 	u32 value = on ? *word | bit : *word & ~bit;
 
- /* Mostly unchanged: keep the cache line shared. */
+	/* Mostly unchanged: keep the cache line shared. */
 	if (value != *word)
 		WRITE_ONCE(*word, value);
 }

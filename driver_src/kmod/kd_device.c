@@ -17,7 +17,7 @@ static int kd_open_ring(struct kd_consumer *consumer, unsigned int cpu)
 		return -ENODEV;
 	if (ring->open)
 		return -EBUSY;
- /* The hooks may still be in it since it was closed. */
+	/* The hooks may still be in it since it was closed. */
 	if (ring->was_open)
 		kd_wait_for_hooks();
 	kd_ring_reset(ring);

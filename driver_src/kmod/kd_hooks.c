@@ -33,7 +33,7 @@ static struct kprobe kd_tcp_connect_probe;
 
 static int kd_kprobe_attach(void)
 {
- /* What a former registration left in it makes the next one fail. */
+	/* What a former registration left in it makes the next one fail. */
 	memset(&kd_tcp_connect_probe, 0, sizeof(kd_tcp_connect_probe));
 	kd_tcp_connect_probe.symbol_name = "tcp_connect";
 	kd_tcp_connect_probe.pre_handler = kd_tcp_connect_handler;

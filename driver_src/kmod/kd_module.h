@@ -107,7 +107,7 @@ struct kd_consumer {
 	struct pid *thread; /* who opened */
 	struct kd_ring __percpu *rings;
 	u32 ring_bytes;
- /* read by the hooks, written under kd_mutex by single stores */
+	/* read by the hooks, written under kd_mutex by single stores */
 	u16 exit_action[KD_CALL_TABLE];
 	u16 enter_action[KD_CALL_TABLE];
 	u16 hook_action[KD_HOOKS];
@@ -117,12 +117,12 @@ struct kd_consumer {
 	u8 dropping;
 	u32 sampling_ratio;
 	u32 sampled_ns; /* of each second */
- /* written by the hooks */
+	/* written by the hooks */
 	unsigned int outside; /* 1: now outside the sampled part of the second */
 	unsigned int owed; /* a KD_EVENT_DROP_* that did not fit yet, 0: none */
 	int hotplug_cpu; /* a CPU without ring that had events, -1: none, -2: told already */
 	atomic_long_t n_drops_offline;
- /* selection, under kd_mutex */
+	/* selection, under kd_mutex */
 	u8 native; /* uses our controls */
 	u8 generic; /* native, and wants the generic event for calls that have no typed one */
 	u8 slots[KD_SLOTS]; /* native selection */

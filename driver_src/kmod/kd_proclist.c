@@ -46,7 +46,7 @@ int kd_proclist(struct kd_proclist __user *list)
 		return -EFAULT;
 	if (head.max_entries < 0 || head.max_entries > KD_PROCLIST_MAX)
 		return -EINVAL;
- /* One more, so that no room at all is no empty allocation. */
+	/* One more, so that no room at all is no empty allocation. */
 	entries = vmalloc((head.max_entries + 1) * sizeof(*entries));
 	if (!entries)
 		return -ENOMEM;

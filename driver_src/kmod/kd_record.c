@@ -62,7 +62,7 @@ static void kd_ring_leave(struct kd_ring *ring)
 static int kd_block_begin(struct kd_fill *c, struct kd_ring *ring, const struct kd_moment *m, u32 nparams, u32 snaplen)
 {
 	u32 mask = ring->size - 1;
- /* A tail of nonsense shrinks or shifts the reader's own free space, no more. */
+	/* A tail of nonsense shrinks or shifts the reader's own free space, no more. */
 	u32 room = (kd_load_acquire(&ring->info->tail) - ring->head - 1) & mask;
 
 	c->block = ring->bytes + ring->head;
