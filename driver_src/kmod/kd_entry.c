@@ -56,8 +56,8 @@ void kd_entry_store(u32 tid, u32 salt, u64 ts)
 	for (i = 0; i < KD_ENTRY_WAYS; i++) {
 		u64 other = READ_ONCE(set->ways[i].ts);
 
-	/* One of the same thread and call is left over from a call that never returned. */
 		if (other && READ_ONCE(set->ways[i].check) == (other ^ mix)) {
+			/* Left over from a call of this thread that never returned. */
 			taken = &set->ways[i];
 			break;
 		}

@@ -243,10 +243,9 @@ static int kd_put_user_str(struct kd_fill *c, u64 address, u32 max)
 		u8 *to = c->block + c->off;
 		u8 *end;
 
-	/* The end of the block may cut a chunk, not the string. */
 		len = min(len, c->limit - c->off);
 		if (!len || kd_room(c, len))
-			return -ENOSPC;
+			return -ENOSPC; /* the end of the block may cut a chunk, not the string */
 		if (kd_copy_from_user(to, kd_user(address + done), len)) {
 			c->off = before;
 			return -EFAULT;
