@@ -154,7 +154,7 @@ def _writable(wanted: _Wanted) -> Iterator[None]:
                 f"{wanted.name}: no space left in {folder}{need}",
                 hint="Free space there, or set KDRIVER_CACHE to a folder on another file system.",
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             raise DownloadError(
                 f"{wanted.name}: cannot be written in {folder}: {os.strerror(error.errno)}",
                 hint="Set KDRIVER_CACHE to a folder that you may write in.",

@@ -92,10 +92,10 @@ def fetch_suite(request: SuiteRequest) -> SuiteFetch:
             logger.info("%s", error.message)
             errors.append(error)
             continue
-        for error in errors:
-            if isinstance(error, IntegrityError):
+        for earlier in errors:
+            if isinstance(earlier, IntegrityError):
                 # Another mirror made up for it; that one of them is not to be trusted must still be seen.
-                logger.warning("%s (another mirror was used)", error.message)
+                logger.warning("%s (another mirror was used)", earlier.message)
         return fetched
     if not errors:
         raise DownloadError(f"{request.subject}: no mirror is named for it", hint="Name one with --mirror.")
