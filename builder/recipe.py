@@ -16,13 +16,13 @@ from kdriver.core.artifact import DriverKind, Input
 
 _LAYOUT = "1"
 """Part of every content key: raised when the builder makes other bytes of the same inputs."""
-_WORK = Path("/work")
+_WORK = Path("/build")
 _TREE = Path("/headers")
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """compiler: what it says of itself. flags: of the compiling command, with /work for the workplace and /headers
+    """compiler: what it says of itself. flags: of the compiling command, with /build for the workplace and /headers
     for the header tree, so that they are the same on every machine. inputs: everything with a digest."""
 
     compiler: str
@@ -58,7 +58,7 @@ def make_recipe(
 
 
 def _argv(plan: BuildPlan, source: DriverSource, tree: HeaderTree | None, compiler: Compiler | Llvm) -> list[str]:
-    """The compiling command as it would be in a workplace at /work with headers at /headers."""
+    """The compiling command as it would be in a workplace at /build with headers at /headers."""
     name = plan.name
     if tree is not None:
         standing = tree.root

@@ -1,4 +1,4 @@
-"""The static programs that verification and capture need: built from the driver source by its Makefiles, kept by content."""
+"""The static programs that verification and capture need: built by the driver source's Makefiles, kept by content."""
 
 from __future__ import annotations
 
@@ -96,9 +96,14 @@ def _build(
             missing = [name for name in names if not (root / "out" / name).is_file()]
             if missing:
                 raise StepError(Failure.COMPILE, f"the Makefile of {folder}/ made no {', '.join(missing)}", log=log)
+            made = root / "made"
+            made.mkdir(mode=0o755)
+            for name in names:
+                # Without symbols: they go into an initramfs, and debugging information holds paths of this machine.
+                work.run(["strip", "-o", str(made / name), str(root / "out" / name)])
             if home.exists():  # an incomplete one of before
                 shutil.rmtree(home)
-            (root / "out").rename(home)
+            made.rename(home)
     return [home / name for name in names]
 
 
