@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * The per-kernel eBPF probe, compiled against the headers of the kernel that it is for: 4.14 and later, and 3.10.0-957.el7.
+ * Tracepoint and kprobe context; see kd_bpf_hooks.h. It needs no BTF of the kernel, no global data, no loops.
+ *
+ * Loaded on another kernel it would read garbage without an error, so it carries the release it was built for and its loader refuses it there.
+ */
+#include <linux/kconfig.h>
+#include <linux/types.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/fdtable.h>
+#include <linux/fs.h>
+#include <linux/fs_struct.h>
+#include <linux/dcache.h>
+#include <linux/mount.h>
+#include <linux/mm_types.h>
+#include <linux/nsproxy.h>
+#include <linux/pid_namespace.h>
+#include <linux/cred.h>
+#include <linux/cgroup.h>
+#include <linux/kernfs.h>
+#include <linux/tty.h>
+#include <linux/tty_driver.h>
+#include <linux/net.h>
+#include <net/sock.h>
+#include <net/inet_sock.h>
+#include <net/af_unix.h>
+#include <linux/ipv6.h>
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "kd_probes.h"
+#include "kd_catalogue.h"
+
+#if defined(KD_BPF_READ_KERNEL__PRESENT)
+#define KD_READ_KERNEL(to, len, from) bpf_probe_read_kernel(to, len, from)
+#define KD_READ_USER(to, len, from) bpf_probe_read_user(to, len, from)
+#define KD_READ_KERNEL_STR(to, len, from) bpf_probe_read_kernel_str(to, len, from)
+#define KD_READ_USER_STR(to, len, from) bpf_probe_read_user_str(to, len, from)
+#else
+#define KD_READ_KERNEL(to, len, from) bpf_probe_read(to, len, from)
+#define KD_READ_USER(to, len, from) bpf_probe_read(to, len, from)
+#define KD_READ_KERNEL_STR(to, len, from) bpf_probe_read_str(to, len, from)
+#define KD_READ_USER_STR(to, len, from) bpf_probe_read_str(to, len, from)
+#endif
+
+#include "kd_bpf.h"
+#include "kd_kernel.h"
+
+/* What the loader must know of the build: which clock the times come from, and whether call tracepoints can be preempted. */
+const u32 kd_build_facts[4] SEC("kd_facts") = {
+#if defined(KD_BPF_KTIME_BOOT__PRESENT)
+	1,
+#else
+	0,
+#endif
+#if defined(KD_TRACEPOINT_FAULTABLE__PRESENT)
+	1,
+#else
+	0,
+#endif
+	0,
+	0,
+};
+
+const char kd_built_for[] SEC("kd_release") = KD_RELEASE;
+
+static KD_INLINE struct task_struct *kd_task_now(void)
+{
+	return (struct task_struct *)bpf_get_current_task();
+}
+
+static KD_INLINE u64 kd_now(void)
+{
+#if defined(KD_BPF_KTIME_BOOT__PRESENT)
+	return bpf_ktime_get_boot_ns();
+#else
+	return bpf_ktime_get_ns();
+#endif
+}
+
+/* The registers saved at the entry of the current call, for hooks that are not given them. */
+static KD_INLINE struct kd_regs *kd_saved_regs(void)
+{
+#if defined(KD_BPF_TASK_PT_REGS__PRESENT)
+	return (struct kd_regs *)bpf_task_pt_regs((void *)bpf_get_current_task_btf());
+#else
+	struct task_struct *task = kd_task_now();
+
+	return (struct kd_regs *)((char *)KD_GET(task, stack) + THREAD_SIZE - sizeof(struct kd_regs));
+#endif
+}
+
+static KD_INLINE long kd_output(void *ctx, void *block, u64 len)
+{
+	return bpf_perf_event_output(ctx, &kd_perf, BPF_F_CURRENT_CPU, block, len);
+}
+
+#include "kd_capture.h"
+#include "kd_bpf_hooks.h"
