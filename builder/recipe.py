@@ -41,7 +41,7 @@ def make_recipe(
     text = compiler.clang.text if isinstance(compiler, Llvm) else compiler.text
     if tree is not None:
         inputs += tree.inputs
-    if kind is DriverKind.CORE and core.headers_digest():
+    if kind is not DriverKind.KMOD and core.headers_digest():
         inputs.append(Input("system headers (libbpf, linux/bpf.h)", core.headers_digest()))
     flags = tuple(_argv(plan, source, tree, compiler)[1:])
     parts: dict[str, object] = {

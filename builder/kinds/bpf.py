@@ -14,6 +14,8 @@ from builder.kinds.step import Workplace, only_source
 from builder.probes import HEADER, ProbeResult
 from builder.toolchain import Llvm
 
+LIBBPF = Path("/usr/include/bpf")
+"""The headers of libbpf that both eBPF kinds are compiled with (libbpf-dev)."""
 _DEFINES = ("-D__KERNEL__", "-D__BPF_TRACING__", "-D__TARGET_ARCH_x86", "-DCC_USING_FENTRY")
 """CC_USING_FENTRY: headers of 7.x refuse a compiler that does not say that it supports -mfentry."""
 _CODE = (
@@ -50,11 +52,15 @@ def include_argv(tree: HeaderTree) -> list[str]:
 def clang_argv(
     tree: HeaderTree, llvm: Llvm, *, source: Path, out: Path, root: Path, release: str, name: str
 ) -> list[str]:
-    """clang from C to LLVM code. Paths of this machine do not show in the result's line information."""
+    """clang from C to LLVM code. Paths of this machine do not show in the result's line information.
+
+    libbpf's headers come last and from a folder that holds nothing else: a header that these kernel headers lack must
+    not be found among the system's.
+    """
     return [
         llvm.clang.path, "-nostdinc", "-isystem", f"{llvm.resources}/include", *include_argv(tree),
-        f"-I{root}/common", f"-I{root}/gen", f"-I{source.parent}", *_DEFINES, f'-DKD_RELEASE="{release}"',
-        f'-DKD_NAME="{name}"', *_CODE, *_WARNINGS, f"-ffile-prefix-map={root}/=", f"-ffile-prefix-map={tree.root}/=",
+        "-idirafter", f"{root}/libbpf", f"-I{root}/common", f"-I{root}/gen", f"-I{source.parent}", *_DEFINES,
+        f'-DKD_RELEASE="{release}"', f'-DKD_NAME="{name}"', f'-DKBUILD_MODNAME="{name}"', *_CODE, *_WARNINGS, f"-ffile-prefix-map={root}/=", f"-ffile-prefix-map={tree.root}/=",
         "-fdebug-compilation-dir=.", "-emit-llvm", "-c", str(source), "-o", str(out),
     ]  # fmt: skip
 
@@ -74,6 +80,8 @@ def build_bpf(work: Workplace, tree: HeaderTree, probes: ProbeResult, llvm: Llvm
     (work.root / "gen" / HEADER).write_text(probes.header())
     source = only_source(work.root / "bpf")
     code, out = work.root / "kdriver.bc", work.root / "kdriver.bpf.o"
+    (work.root / "libbpf").mkdir()
+    (work.root / "libbpf" / "bpf").symlink_to(LIBBPF)
     release = tree.evidence.release
     argv = clang_argv(tree, llvm, source=source, out=code, root=work.root, release=release, name=name)
     work.run(argv, reads=(tree.root,))
