@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
-import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import requests
 
 from kdriver.core import paths
 from kdriver.core.console import size as size_text
 from kdriver.core.errors import ConfigError, DownloadError, IntegrityError, KdriverError
-from kdriver.core.http import CHUNK_BYTES, Http, StatusError, TransientError, redact, translated
+from kdriver.core.http import CHUNK_BYTES, Http, TransientError, redact, translated
+from kdriver.core.partfile import PartFile, discard, locked_part
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +26,8 @@ Progress = Callable[[int, int | None], None]
 
 LIMIT_BYTES = 4 << 30
 """The most that is ever taken from a server that did not say a size beforehand."""
+
+_HINT = "Try another mirror, and update the index with `kdriver index update`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,33 +43,8 @@ class _Wanted:
     def name(self) -> str:
         return self.destination.name
 
-    @property
-    def part(self) -> Path:
-        return self.destination.with_name(self.name + ".part")
-
-    @property
-    def validators(self) -> Path:
-        return self.destination.with_name(self.name + ".part.json")
-
-
-@dataclass(slots=True)
-class _Part:
-    """The file being written, with the running digest of what it holds."""
-
-    out: BinaryIO
-    length: int = 0
-    digest: hashlib._Hash = field(default_factory=hashlib.sha256)
-
-    def restart(self) -> None:
-        self.out.seek(0)
-        self.out.truncate()
-        self.length = 0
-        self.digest = hashlib.sha256()
-
-    def append(self, chunk: bytes) -> None:
-        self.out.write(chunk)
-        self.length += len(chunk)
-        self.digest.update(chunk)
+    def is_whole(self) -> bool:
+        return self.sha256 is None or file_sha256(self.destination) == self.sha256
 
 
 def fetch(
@@ -89,21 +64,20 @@ def fetch(
     Raises DownloadError (nobody answered with it; no space; not writable) or IntegrityError (another size or
     digest than promised; nothing is left behind).
     """
-    if not urls:
-        raise DownloadError(f"{destination.name}: there is no address to download it from", hint=None)
     wanted = _Wanted(destination, size_bytes, sha256, limit_bytes, progress, http or Http())
+    if not urls:
+        raise DownloadError(f"{wanted.name}: no address to download it from is known", hint=_HINT)
     with _writable(wanted):
         destination.parent.mkdir(parents=True, exist_ok=True)
-        with _locked_part(wanted) as out:
-            if out is None:
+        with locked_part(destination, wanted.is_whole) as part:
+            if part is None:
                 return destination
-            part = _Part(out)
-            _take_up(part)
+            part.take_up()
             try:
                 _fetch_first(urls, wanted, part)
-                _finish(wanted, part)
+                part.finish()
             except IntegrityError:
-                _discard(wanted)
+                discard(destination)
                 raise
     return destination
 
@@ -120,7 +94,7 @@ def cached(
     """A file of that digest from the cache, downloaded when it is not there; needs no network when it is.
 
     It stands in cache_dir()/downloads/<first two digits>/<digest>/<name>. A cached file whose bytes have
-    changed is downloaded again. Raises what `fetch` raises.
+    changed is downloaded again. Raises what `fetch` raises, ConfigError for a name with a slash.
     """
     if "/" in name or name in ("", ".", ".."):
         raise ConfigError(f"{name!r} is no file name", hint="Update the index with `kdriver index update`.")
@@ -148,7 +122,7 @@ def _writable(wanted: _Wanted) -> Iterator[None]:
         folder = wanted.destination.parent
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             with contextlib.suppress(OSError):
-                _discard(wanted)
+                discard(wanted.destination)
             need = f", {size_text(wanted.size_bytes)} needed" if wanted.size_bytes is not None else ""
             raise DownloadError(
                 f"{wanted.name}: no space left in {folder}{need}",
@@ -162,66 +136,14 @@ def _writable(wanted: _Wanted) -> Iterator[None]:
         raise
 
 
-@contextlib.contextmanager
-def _locked_part(wanted: _Wanted) -> Iterator[BinaryIO | None]:
-    """The part file, locked; None when another process finished the same file while this one waited."""
-    before = _identity(wanted.destination)
-    while True:
-        out = wanted.part.open("a+b")
-        try:
-            fcntl.flock(out, fcntl.LOCK_EX)
-            if _identity(wanted.part) == _stat_identity(os.fstat(out.fileno())):
-                yield out
-                return
-        finally:
-            out.close()
-        # The one who held the lock renamed or removed the file that was waited for.
-        if _identity(wanted.destination) not in (None, before) and _is_whole(wanted):
-            yield None
-            return
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        return _stat_identity(path.stat())
-    except FileNotFoundError:
-        return None
-
-
-def _stat_identity(stat: os.stat_result) -> tuple[int, int]:
-    return stat.st_dev, stat.st_ino
-
-
-def _is_whole(wanted: _Wanted) -> bool:
-    return wanted.sha256 is None or file_sha256(wanted.destination) == wanted.sha256
-
-
-def _take_up(part: _Part) -> None:
-    """Digest what an earlier try left."""
-    part.out.seek(0)
-    while chunk := part.out.read(1 << 20):
-        part.digest.update(chunk)
-        part.length += len(chunk)
-
-
-def _fetch_first(urls: Sequence[str], wanted: _Wanted, part: _Part) -> None:
+def _fetch_first(urls: Sequence[str], wanted: _Wanted, part: PartFile) -> None:
     """Try the addresses in order until the part file is whole; else raise the weightiest of their errors."""
     if wanted.size_bytes is not None and part.length == wanted.size_bytes and _matches(wanted, part):
         return
     errors: list[KdriverError] = []
     for url in urls:
         try:
-            try:
-                wanted.http.retrying(url, lambda url=url: _attempt(url, wanted, part))  # type: ignore[misc]
-                _check(url, wanted, part)
-            except IntegrityError as error:
-                if not _was_resumed(wanted):
-                    raise
-                logger.info("%s; starting over, the first part came from another time", error.message)
-                part.restart()
-                _write_validators(wanted, None)
-                wanted.http.retrying(url, lambda url=url: _attempt(url, wanted, part))  # type: ignore[misc]
-                _check(url, wanted, part)
+            _fetch_one(url, wanted, part)
             return
         except (DownloadError, IntegrityError) as error:
             logger.info("%s", error.message)
@@ -241,19 +163,31 @@ def _weightiest(errors: Sequence[KdriverError], wanted: _Wanted) -> KdriverError
     return DownloadError(f"{wanted.name}: none of {len(errors)} addresses has it: {said}", hint=errors[-1].hint)
 
 
-def _attempt(url: str, wanted: _Wanted, part: _Part) -> None:
-    """One request; appends to the part file."""
-    headers = _resume_headers(url, wanted, part)
-    with wanted.http.open(url, headers) as response:
-        if response.status_code == 416:
-            part.restart()
-            _write_validators(wanted, None)
-            raise TransientError(f"{redact(url)}: the server has another size now, starting over")
-        if response.status_code == 206:
-            _require_range(url, response, part)
-        elif part.length:
-            part.restart()
-        _write_validators(wanted, response, url=url, resumed=response.status_code == 206)
+def _fetch_one(url: str, wanted: _Wanted, part: PartFile) -> None:
+    """Fill the part file from one address. What does not fit together once it was resumed is taken anew."""
+    starts: list[int] = []
+
+    def attempt() -> None:
+        _attempt(url, wanted, part, starts)
+
+    try:
+        wanted.http.retrying(url, attempt)
+        _check(url, wanted, part)
+    except IntegrityError as error:
+        if not starts or not starts[-1]:
+            raise
+        logger.info("%s; starting over, its first part was from another file", error.message)
+        part.restart()
+        wanted.http.retrying(url, attempt)
+        _check(url, wanted, part)
+
+
+def _attempt(url: str, wanted: _Wanted, part: PartFile, starts: list[int]) -> None:
+    """One request, whose body is appended to the part file. starts: gets how much of it was there before."""
+    with wanted.http.open(url, _resume_headers(url, wanted, part)) as response:
+        start = _require_start(url, response, part)
+        starts.append(start)
+        part.note_validator(url, _validator(response))
         while True:
             with translated(url):
                 chunk = response.raw.read(CHUNK_BYTES)
@@ -263,25 +197,16 @@ def _attempt(url: str, wanted: _Wanted, part: _Part) -> None:
             _check_limit(url, wanted, part)
             if wanted.progress is not None:
                 wanted.progress(part.length, wanted.size_bytes)
-    if wanted.size_bytes is not None and part.length < wanted.size_bytes and _promised_more(response, part):
+    if part.length < _promised(response, start):
         raise TransientError(f"{redact(url)}: the connection was cut")
 
 
-def _promised_more(response: requests.Response, part: _Part) -> bool:
-    """Whether the server meant to send more than came: a cut, not another file."""
-    length = response.headers.get("Content-Length")
-    if length is None or not length.isdigit():
-        return True
-    total = response.headers.get("Content-Range", "").rpartition("/")[2]
-    return part.length < (int(total) if total.isdigit() else int(length))
-
-
-def _resume_headers(url: str, wanted: _Wanted, part: _Part) -> dict[str, str]:
+def _resume_headers(url: str, wanted: _Wanted, part: PartFile) -> dict[str, str]:
     """Range, with If-Range where the server gave a validator. Without one and without a digest to check the
     result by, the file is taken from its start."""
     if not part.length:
         return {}
-    validator = _read_validators(wanted).get(url, "")
+    validator = part.validator(url)
     if not validator and wanted.sha256 is None:
         part.restart()
         return {}
@@ -291,43 +216,36 @@ def _resume_headers(url: str, wanted: _Wanted, part: _Part) -> dict[str, str]:
     return headers
 
 
-def _require_range(url: str, response: requests.Response, part: _Part) -> None:
-    given = response.headers.get("Content-Range", "")
-    if not given.startswith(f"bytes {part.length}-"):
+def _require_start(url: str, response: requests.Response, part: PartFile) -> int:
+    """Where the answer's body starts in the file: at the part file's end, or at 0, and then that is emptied."""
+    if response.status_code == 206:
+        given = response.headers.get("Content-Range", "")
+        if given.startswith(f"bytes {part.length}-"):
+            return part.length
         part.restart()
         raise TransientError(f"{redact(url)}: the server sent another range ({given or 'unnamed'}) than asked for")
+    if part.length:
+        part.restart()
+    if response.status_code == 416:
+        raise TransientError(f"{redact(url)}: the server's file is shorter than what is there, starting over")
+    return 0
 
 
-def _write_validators(
-    wanted: _Wanted, response: requests.Response | None, *, url: str = "", resumed: bool = False
-) -> None:
-    if response is None:
-        wanted.validators.unlink(missing_ok=True)
-        return
+def _validator(response: requests.Response) -> str:
     etag = response.headers.get("ETag", "")
     # RFC 9110 13.1.5: If-Range takes no weak entity tag.
-    validator = etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified", "")
-    wanted.validators.write_text(json.dumps({url: validator, "resumed": "yes" if resumed else ""}))
+    return etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified", "")
 
 
-def _read_validators(wanted: _Wanted) -> dict[str, str]:
-    try:
-        read = json.loads(wanted.validators.read_text())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return read if isinstance(read, dict) else {}
+def _promised(response: requests.Response, start: int) -> int:
+    """The size that the answer's headers give the file; 0 where they do not say."""
+    length = response.headers.get("Content-Length", "")
+    return start + int(length) if length.isdigit() else 0
 
 
-def _was_resumed(wanted: _Wanted) -> bool:
-    return bool(_read_validators(wanted).get("resumed"))
-
-
-def _check_limit(url: str, wanted: _Wanted, part: _Part) -> None:
+def _check_limit(url: str, wanted: _Wanted, part: PartFile) -> None:
     if wanted.size_bytes is not None and part.length > wanted.size_bytes:
-        raise IntegrityError(
-            f"{redact(url)}: longer than the {wanted.size_bytes} bytes that the signed metadata promises",
-            hint="Try another mirror, and update the index with `kdriver index update`.",
-        )
+        raise IntegrityError(f"{redact(url)}: longer than the {wanted.size_bytes} bytes that were promised", hint=_HINT)
     if part.length > wanted.limit_bytes:
         raise DownloadError(
             f"{redact(url)}: longer than {size_text(wanted.limit_bytes)}, which is more than such a file has",
@@ -335,35 +253,14 @@ def _check_limit(url: str, wanted: _Wanted, part: _Part) -> None:
         )
 
 
-def _matches(wanted: _Wanted, part: _Part) -> bool:
+def _matches(wanted: _Wanted, part: PartFile) -> bool:
     return wanted.sha256 is None or part.digest.hexdigest() == wanted.sha256
 
 
-def _check(url: str, wanted: _Wanted, part: _Part) -> None:
-    hint = "Try another mirror, and update the index with `kdriver index update`."
+def _check(url: str, wanted: _Wanted, part: PartFile) -> None:
     if wanted.size_bytes is not None and part.length != wanted.size_bytes:
-        raise IntegrityError(f"{redact(url)}: {part.length} bytes, {wanted.size_bytes} were promised", hint=hint)
+        raise IntegrityError(f"{redact(url)}: {part.length} bytes, {wanted.size_bytes} were promised", hint=_HINT)
     if not _matches(wanted, part):
         raise IntegrityError(
-            f"{redact(url)}: SHA-256 is {part.digest.hexdigest()}, {wanted.sha256} was promised", hint=hint
+            f"{redact(url)}: SHA-256 is {part.digest.hexdigest()}, {wanted.sha256} was promised", hint=_HINT
         )
-
-
-def _finish(wanted: _Wanted, part: _Part) -> None:
-    part.out.flush()
-    os.fsync(part.out.fileno())
-    wanted.part.replace(wanted.destination)
-    wanted.validators.unlink(missing_ok=True)
-    folder = os.open(wanted.destination.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _discard(wanted: _Wanted) -> None:
-    wanted.part.unlink(missing_ok=True)
-    wanted.validators.unlink(missing_ok=True)
-
-
-__all__ = ["LIMIT_BYTES", "Progress", "StatusError", "cached", "fetch", "file_sha256"]

@@ -252,3 +252,14 @@ def test_a_folder_that_cannot_be_made_is_said_so(server: FileServer, http: Http,
     with pytest.raises(DownloadError, match="cannot be written in") as caught:
         fetch([f"{server.url}/file"], tmp_path / "file/name", size_bytes=SIZE, sha256=SHA256, http=http)
     assert caught.value.hint and "KDRIVER_CACHE" in caught.value.hint
+
+
+@pytest.mark.parametrize("rest", [pytest.param(b"", id="same-size"), pytest.param(b"x" * 9, id="longer")])
+def test_a_first_part_of_another_file_is_thrown_away(
+    server: FileServer, http: Http, tmp_path: Path, rest: bytes
+) -> None:
+    (tmp_path / "name.part").write_bytes(b"y" * 1000)
+    server.fail("/file", Fault(body=CONTENT + rest))
+    fetch([f"{server.url}/file"], tmp_path / "name", size_bytes=SIZE, sha256=SHA256, http=http)
+    assert (tmp_path / "name").read_bytes() == CONTENT
+    assert [one.status for one in server.requests] == [206, 200]

@@ -40,7 +40,9 @@ class FileServer:
         self.validators = True
         self.ranges = True
         self.faults: dict[str, list[Fault]] = {}
-        self.requests: list[Request] = []
+        self._requests: list[Request] = []
+        self._answering = 0
+        self._changed = threading.Condition()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
 
@@ -48,6 +50,13 @@ class FileServer:
     def url(self) -> str:
         """The address of the root, no slash at the end."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def requests(self) -> list[Request]:
+        """The requests so far, once the last answer is done: a client may have all of it before we noted it."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._answering == 0, timeout=10)
+            return list(self._requests)
 
     @property
     def sent(self) -> int:
@@ -79,6 +88,18 @@ class FileServer:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
+                with outer._changed:
+                    outer._answering += 1
+                done: list[Request] = []
+                try:
+                    done.append(self._answer())
+                finally:
+                    with outer._changed:
+                        outer._requests.extend(done)
+                        outer._answering -= 1
+                        outer._changed.notify_all()
+
+            def _answer(self) -> Request:
                 path = unquote(self.path)
                 waiting = outer.faults.get(path, [])
                 fault = waiting.pop(0) if waiting else Fault()
@@ -98,7 +119,7 @@ class FileServer:
                     self.close_connection = True
                 if fault.cut_after is not None:
                     self.close_connection = True
-                outer.requests.append(Request(path, dict(self.headers.items()), status, sent))
+                return Request(path, dict(self.headers.items()), status, sent)
 
             def log_message(self, format: str, *args: object) -> None:
                 del format, args
