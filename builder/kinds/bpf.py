@@ -60,8 +60,9 @@ def clang_argv(
     return [
         llvm.clang.path, "-nostdinc", "-isystem", f"{llvm.resources}/include", *include_argv(tree),
         "-idirafter", f"{root}/libbpf", f"-I{root}/common", f"-I{root}/gen", f"-I{source.parent}", *_DEFINES,
-        f'-DKD_RELEASE="{release}"', f'-DKD_NAME="{name}"', f'-DKBUILD_MODNAME="{name}"', *_CODE, *_WARNINGS, f"-ffile-prefix-map={root}/=", f"-ffile-prefix-map={tree.root}/=",
-        "-fdebug-compilation-dir=.", "-emit-llvm", "-c", str(source), "-o", str(out),
+        f'-DKD_RELEASE="{release}"', f'-DKD_NAME="{name}"', f'-DKBUILD_MODNAME="{name}"', *_CODE, *_WARNINGS,
+        f"-ffile-prefix-map={root}/=", f"-ffile-prefix-map={tree.root}/=", "-fdebug-compilation-dir=.",
+        "-emit-llvm", "-c", str(source), "-o", str(out),
     ]  # fmt: skip
 
 

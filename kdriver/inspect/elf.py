@@ -72,9 +72,9 @@ class ObjectFacts:
 
 def read_module(path: Path) -> ModuleFacts:
     """Read a kernel module: plain, .xz, .zst or .gz, signed or not. Raises IntegrityError when it is none."""
-    content = strip_signature(_unpacked(path.name, path.read_bytes()))
+    content = _unpacked(path.name, path.read_bytes())
     try:
-        elf = ELFFile(io.BytesIO(content))
+        elf = ELFFile(io.BytesIO(strip_signature(content)))
         if elf.header["e_type"] != "ET_REL":
             raise IntegrityError(f"{path.name}: is no kernel module: its ELF type is {elf.header['e_type']}")
         return ModuleFacts(
@@ -116,7 +116,10 @@ def read_section(path: Path, name: str) -> bytes:
 
 
 def strip_signature(module: bytes) -> bytes:
-    """A module without its appended signatures (there may be several). Source: struct module_signature of Linux."""
+    """A module without its appended signatures (there may be several). Source: struct module_signature of Linux.
+
+    Raises ValueError or struct.error when a signature says that it is longer than the file.
+    """
     while module.endswith(_SIGNATURE_MAGIC):
         end = len(module) - len(_SIGNATURE_MAGIC)
         (size,) = struct.unpack(">I", module[end - 4 : end])
