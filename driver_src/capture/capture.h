@@ -2,11 +2,15 @@
 /*
  * kd-capture: what its parts share. User space, one thread.
  *
- * options.c, main.c     what was asked for, and the loop
+ * options.c, main.c     what was asked for, and the loop (session.h: its state)
+ * report.c              ready, and the counts
+ * offline.c             blocks out of files, for tests
  * control.c             commands on standard input
  * events.c              the catalogue: names, calls, hooks
  * bpf_object.c          an eBPF object: opened, loaded, attached, switched
+ * bpf_attach.c          its programs: which are loaded, where they are attached
  * bpf_host.c            what this kernel can do
+ * bpf_log.c             what libbpf says
  * bpf_output.c          ring buffers and perf buffers
  * kmod.c                the kernel module's devices
  * merge.c               events of all CPUs in the order of time
@@ -41,10 +45,12 @@ int kd_fail(int status, const char *hint, const char *format, ...) __attribute__
 enum kd_program_type { KD_PROGRAM_AUTO, KD_PROGRAM_RAW, KD_PROGRAM_TP };
 
 #define KD_FILTERS_MAX 64
+#define KD_FILES_MAX 8
 
 struct kd_options {
 	const char *driver; /* a path, or kmod, or kmod:NAME */
-	const char *decode_file;
+	const char *decode_files[KD_FILES_MAX];
+	unsigned int decode_count;
 	const char *btf;
 	bool selected[KD_SLOTS];
 	__u32 pids[KD_FILTERS_MAX];
@@ -83,8 +89,11 @@ const struct kd_call_desc *kd_calls(bool compat);
 
 struct kd_merge;
 
-/* sort: blocks of one CPU may come slightly out of order and are sorted by time too; else their order is kept. */
-struct kd_merge *kd_merge_new(unsigned int cpus, bool sort);
+/*
+ * sort: blocks of one CPU may come slightly out of order and are sorted by time too; else their order is kept.
+ * see: called for each block that is added, or NULL.
+ */
+struct kd_merge *kd_merge_new(unsigned int cpus, bool sort, void (*see)(__u32 tid, __u64 ts));
 void kd_merge_free(struct kd_merge *merge);
 int kd_merge_add(struct kd_merge *merge, unsigned int cpu, const void *block, __u32 size);
 size_t kd_merge_bytes(const struct kd_merge *merge);
@@ -219,9 +228,13 @@ const char *kd_errno_name(long long number); /* of a negative result, or NULL */
 
 /* ---- process.c ---- */
 
-/* The thread's process name, "" when unknown. Valid until the next call. */
-const char *kd_process_comm(__u32 tid, __u64 ts);
-__u32 kd_process_tgid(__u32 tid, __u64 ts);
+/* Look at all threads there are, so that those that end soon are known too. */
+void kd_process_scan(void);
+/* Look at the thread of an event that has just been read, while it still lives. */
+void kd_process_see(__u32 tid, __u64 ts);
+/* The thread's process name, "?" when unknown. Valid until the next call. */
+const char *kd_process_comm(__u32 tid);
+__u32 kd_process_tgid(__u32 tid);
 /* Take note of what an event says about processes; to be called before (exec, clone, prctl) it is printed. */
 void kd_process_learn(const struct kd_block *block);
 /* The same for what takes effect after the event is printed (a process that ended). */

@@ -245,7 +245,7 @@ static void out_number(const struct kd_param_desc *desc, const struct kd_value_b
 	} else if (desc->format == KD_FMT_HEX) {
 		kd_out_format("0x%llx", (unsigned long long)number);
 	} else if (desc->format == KD_FMT_OCT) {
-		kd_out_format("0%llo", (unsigned long long)number);
+		kd_out_format("%#llo", (unsigned long long)number);
 	} else {
 		kd_out_unsigned(number);
 	}
@@ -308,7 +308,8 @@ void kd_human_event(const struct kd_block *block, const char *comm)
 	kd_out_text(block->event->name);
 	paint(PLAIN);
 	kd_out_char('(');
-	out_escaped((const unsigned char *)comm, (__u32)strlen(comm));
+	if (comm)
+		out_escaped((const unsigned char *)comm, (__u32)strlen(comm));
 	kd_out_char(')');
 	for (i = 0; i < block->params; i++) {
 		kd_out_char(' ');

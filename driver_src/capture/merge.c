@@ -30,12 +30,13 @@ struct queue {
 struct kd_merge {
 	unsigned int cpus;
 	bool sort;
+	void (*see)(__u32 tid, __u64 ts);
 	size_t bytes;
 	struct queue *queues;
 	unsigned int *heap; /* CPUs with a queue that is not empty, the one with the oldest head first; see release */
 };
 
-struct kd_merge *kd_merge_new(unsigned int cpus, bool sort)
+struct kd_merge *kd_merge_new(unsigned int cpus, bool sort, void (*see)(__u32 tid, __u64 ts))
 {
 	struct kd_merge *merge = calloc(1, sizeof(*merge));
 
@@ -43,6 +44,7 @@ struct kd_merge *kd_merge_new(unsigned int cpus, bool sort)
 		return NULL;
 	merge->cpus = cpus;
 	merge->sort = sort;
+	merge->see = see;
 	merge->queues = calloc(cpus, sizeof(*merge->queues));
 	merge->heap = calloc(cpus, sizeof(*merge->heap));
 	if (!merge->queues || !merge->heap) {
@@ -108,6 +110,12 @@ int kd_merge_add(struct kd_merge *merge, unsigned int cpu, const void *block, __
 	item->ts = 0; /* a block too short for its header comes out at once, to be reported */
 	if (size >= sizeof(item->ts))
 		memcpy(&item->ts, block, sizeof(item->ts));
+	if (merge->see && size >= 12) {
+		__u32 tid;
+
+		memcpy(&tid, (const char *)block + 8, sizeof(tid)); /* the low half of the header's second field */
+		merge->see(tid, item->ts);
+	}
 	item->size = size;
 	memcpy(item->bytes, block, size);
 	position = queue->tail++;

@@ -223,7 +223,9 @@ static int read_value(struct kd_options *options, int option, const char *text)
 		options->btf = text;
 		return -1;
 	default:
-		options->decode_file = text;
+		if (options->decode_count == KD_FILES_MAX)
+			return kd_fail(KD_EXIT_USAGE, NULL, "more than %d files", KD_FILES_MAX);
+		options->decode_files[options->decode_count++] = text;
 		return -1;
 	}
 }
@@ -287,7 +289,7 @@ int kd_options_parse(struct kd_options *options, int argc, char **argv)
 	}
 	if (optind < argc)
 		return kd_fail(KD_EXIT_USAGE, "Run kd-capture --help.", "%s: expected only options", argv[optind]);
-	if (!options->driver && !options->decode_file)
+	if (!options->driver && options->decode_count == 0)
 		return kd_fail(KD_EXIT_USAGE, "Name the eBPF object, or kmod for the kernel module.",
 			       "--driver is missing");
 	return -1;

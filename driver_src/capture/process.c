@@ -6,6 +6,7 @@
  * name, the end of a process). Threads that ended before they were looked up have no name, and count as their own
  * process.
  */
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,7 @@
 struct thread {
 	__u32 tid; /* 0: free */
 	__u32 tgid;
-	__u64 known_at; /* time of the event that made us look */
+	__u64 known_at; /* time of the event that made us look; 0: look again */
 	char comm[COMM_SIZE];
 };
 
@@ -82,25 +83,56 @@ static void look_up(struct thread *thread)
 	}
 }
 
-static struct thread *known(__u32 tid, __u64 ts)
+void kd_process_see(__u32 tid, __u64 ts)
 {
-	struct thread *thread = remember(tid);
+	struct thread *thread;
 
+	if (tid == 0)
+		return;
+	thread = remember(tid);
 	if (thread->known_at == 0 || ts > thread->known_at + KEEP_NS) {
 		look_up(thread);
 		thread->known_at = ts;
 	}
-	return thread;
 }
 
-const char *kd_process_comm(__u32 tid, __u64 ts)
+static void scan_threads(const char *process)
 {
-	return tid == 0 ? "swapper" : known(tid, ts)->comm;
+	char path[64];
+	struct dirent *entry;
+	DIR *folder;
+
+	snprintf(path, sizeof(path), "/proc/%.20s/task", process);
+	folder = opendir(path);
+	while (folder && (entry = readdir(folder)))
+		if (entry->d_name[0] != '.' && count < BUCKETS / 4)
+			kd_process_see((__u32)strtoul(entry->d_name, NULL, 10), 1);
+	if (folder)
+		closedir(folder);
 }
 
-__u32 kd_process_tgid(__u32 tid, __u64 ts)
+void kd_process_scan(void)
 {
-	return tid == 0 ? 0 : known(tid, ts)->tgid;
+	DIR *folder = opendir("/proc");
+	struct dirent *entry;
+
+	while (folder && (entry = readdir(folder)))
+		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9')
+			scan_threads(entry->d_name);
+	if (folder)
+		closedir(folder);
+}
+
+const char *kd_process_comm(__u32 tid)
+{
+	const char *comm = tid == 0 ? "swapper" : remember(tid)->comm;
+
+	return *comm ? comm : "?";
+}
+
+__u32 kd_process_tgid(__u32 tid)
+{
+	return tid == 0 ? 0 : remember(tid)->tgid;
 }
 
 static void set_comm(struct thread *thread, const struct kd_value_bytes *value, __u64 ts)
@@ -134,7 +166,7 @@ void kd_process_learn(const struct kd_block *block)
 		   number == PR_SET_NAME_OPTION) {
 		comm = kd_block_param(block, "arg2_str");
 		if (comm)
-			set_comm(known((__u32)block->tid, block->ts), comm, block->ts);
+			set_comm(remember((__u32)block->tid), comm, block->ts);
 	}
 }
 
