@@ -23,6 +23,9 @@
 #define KD_GET(pointer, field) ((pointer)->field)
 #define KD_ADDR(pointer, field) (&(pointer)->field)
 
+/* Room for a vector of user memory that is looked at, as the shared captures assume it. */
+#define KD_VECTOR_WORDS 32
+
 /* Bytes of a user string that are copied at a time: most paths fit in one. */
 #define KD_STRING_CHUNK 128
 
@@ -50,6 +53,7 @@ struct kd_fill {
 	u32 unreadable;
 	u8 *block;
 	const struct kd_moment *moment;
+	u64 vector[KD_VECTOR_WORDS]; /* see kd_vector_area */
 };
 
 static KD_INLINE u64 kd_arg(const struct kd_fill *c, unsigned int n)
@@ -216,6 +220,17 @@ static KD_INLINE const void __user *kd_user(u64 address)
 static KD_INLINE int kd_read_user(void *to, u64 address, u32 len)
 {
 	return kd_copy_from_user(to, kd_user(address), len);
+}
+
+static KD_INLINE u64 *kd_vector_area(struct kd_fill *c)
+{
+	return c->vector;
+}
+
+/* Read up to 256 bytes of user memory into that room: 0 or -EFAULT. */
+static KD_INLINE int kd_read_user_vector(struct kd_fill *c, u64 address, u32 len)
+{
+	return len > sizeof(c->vector) ? -EFAULT : kd_read_user(c->vector, address, len);
 }
 
 static KD_INLINE int kd_put_user(struct kd_fill *c, u64 address, u32 len)

@@ -10,7 +10,6 @@
 #include "kd_module.h"
 
 #include <linux/fcntl.h>
-#include <linux/hardirq.h>
 #include <linux/ktime.h>
 #include <linux/math64.h>
 #include <linux/preempt.h>
@@ -18,8 +17,28 @@
 #include <linux/smp.h>
 #include <linux/time.h>
 #include <linux/unistd.h>
+/* structures that the shared captures read */
+#include <linux/cgroup.h>
+#include <linux/cred.h>
+#include <linux/dcache.h>
+#include <linux/fdtable.h>
+#include <linux/fs_struct.h>
+#include <linux/ipv6.h>
+#include <linux/kernfs.h>
+#include <linux/mm_types.h>
+#include <linux/mount.h>
+#include <linux/net.h>
+#include <linux/nsproxy.h>
+#include <linux/percpu_counter.h>
+#include <linux/pid_namespace.h>
+#include <linux/tty.h>
+#include <linux/tty_driver.h>
+#include <net/af_unix.h>
+#include <net/inet_sock.h>
+#include <net/sock.h>
 
 #include "compat/kd_tracepoint.h"
+#include "kd_arch_x86.h"
 #include "kd_prims.h"
 #include "kd_kernel.h"
 #include "kd_capture.h"
