@@ -16,7 +16,7 @@ from kdriver.core.errors import ConfigError
 @click.option(
     "--kind",
     "kinds",
-    type=click.Choice(list(DriverKind)),
+    type=click.Choice([str(kind) for kind in DriverKind]),
     multiple=True,
     help="Only this kind of driver; repeat it for an order of preference. [default: core, bpf, kmod]",
 )
