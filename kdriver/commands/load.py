@@ -10,13 +10,15 @@ from kdriver.core.artifact import DriverKind
 from kdriver.core.console import print_json, size
 from kdriver.core.errors import ConfigError
 
+KINDS = [str(kind) for kind in DriverKind]
+
 
 @click.command(name="load")
 @click.option("--repo", required=True, help="The repository: an http, https or file address, or a folder.")
 @click.option(
     "--kind",
     "kinds",
-    type=click.Choice([str(kind) for kind in DriverKind]),
+    type=click.Choice(KINDS),
     multiple=True,
     help="Only this kind of driver; repeat it for an order of preference. [default: core, bpf, kmod]",
 )

@@ -16,13 +16,15 @@ from kdriver.repository.keys import load_keys
 from kdriver.repository.publish import Action, PublishStep, publish
 from kdriver.repository.store import FolderStore
 
+KINDS = [str(kind) for kind in DriverKind]
+
 
 @click.command(name="publish")
 @click.option("--repo", type=click.Path(path_type=Path), required=True, help="The repository's folder.")
 @click.option("--keys", type=click.Path(path_type=Path), required=True, help="Folder of the private keys.")
 @click.option("--distro", help="Only kernels of this distribution: debian, debian12.")
 @click.option("--kernel", help="Only this kernel: its key, its `uname -r`, or newest.")
-@click.option("--kind", "kinds", type=click.Choice([str(kind) for kind in DriverKind]), multiple=True, help="Only this kind of driver.")
+@click.option("--kind", "kinds", type=click.Choice(KINDS), multiple=True, help="Only this kind of driver.")
 @click.option("--artifacts", type=click.Path(path_type=Path, exists=True), help="A folder that `build --out` wrote.")
 @click.option("--capture", type=click.Path(path_type=Path, exists=True), help="The kd-capture to publish with them.")
 @click.option("--include-unverified", is_flag=True, help="Publish drivers without a verdict too, marked as such.")
