@@ -5,6 +5,9 @@
  *
  * Loaded on another kernel it would read garbage without an error, so it carries the release it was built for and its loader refuses it there.
  */
+#ifndef KBUILD_MODNAME
+#define KBUILD_MODNAME "kd_probe" /* some headers print with it; nothing here does */
+#endif
 #include <linux/kconfig.h>
 #include <linux/types.h>
 #include <linux/sched.h>
