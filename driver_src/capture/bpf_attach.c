@@ -273,10 +273,10 @@ void kd_bpf_note_unavailable(struct kd_bpf_driver *driver)
 	for (slot = 0; slot < KD_SLOTS; slot++) {
 		const char **why = &driver->base.unavailable[slot];
 
-		if (!fill_program(driver, slot, 0) || !program_of(driver, point_of(slot)))
-			*why = "the object has no program for it";
-		else if (driver->refused[slot])
+		if (driver->refused[slot])
 			*why = driver->refused[slot];
+		else if (!fill_program(driver, slot, 0) || !program_of(driver, point_of(slot)))
+			*why = "the object has no program for it";
 		else if (is_kprobe(slot) && !driver->host.kprobes)
 			*why = "this kernel has no kprobes";
 		else if (is_kprobe(slot) && load_event(driver, slot))

@@ -206,7 +206,6 @@ static int set_up(struct kd_bpf_driver *driver)
 	driver->settings.boot_time_ns = boot_time(driver->clock);
 	driver->settings.snaplen = driver->options->snaplen;
 	driver->settings.enter_time = driver->options->enter_time;
-	driver->base.enter_time = driver->options->enter_time;
 	status = kd_bpf_fill_tails(driver);
 	if (status == 0)
 		status = write_settings(driver);
@@ -300,6 +299,7 @@ int kd_bpf_open(const struct kd_options *options, struct kd_driver **result)
 	driver->path = options->driver;
 	driver->base.ops = &bpf_ops;
 	driver->base.sort = true;
+	driver->base.enter_time = options->enter_time;
 	kd_bpf_log_start(options->verbose);
 	status = read_file(driver);
 	if (status < 0)

@@ -80,7 +80,7 @@ static unsigned int rank(const char *wanted, const char *name)
 	unsigned int near = distance(wanted, name);
 
 	if (strlen(wanted) >= 3 && (strstr(name, wanted) || strstr(wanted, name)))
-		near = near > 1 ? 1 : near;
+		near = near > 2 ? 2 : near;
 	return near;
 }
 
