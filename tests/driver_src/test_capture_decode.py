@@ -166,7 +166,7 @@ def test_events_after_a_malformed_block_are_still_printed(capture_tool: Path, tm
 
 def test_random_blocks_never_make_the_decoder_read_out_of_bounds(make_capture: MakeTool, tmp_path: Path) -> None:
     """The program is built with the address and undefined-behaviour sanitizers, which end it at the first slip."""
-    tool = make_capture("STATIC=", "CFLAGS=-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all")
+    tool = make_capture("LDFLAGS=", "CFLAGS=-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all")
     chance = random.Random(20261122)
     kinds = [CLOSE, OPENAT, READ, CONNECT, BIND, POLL, SETSOCKOPT, PTRACE, KILL, NANOSLEEP, CLONE, EXIT_GROUP]
     content = bytearray()
