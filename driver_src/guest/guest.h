@@ -94,7 +94,7 @@ struct capture {
 	off_t read_to; /* lines before this offset were seen */
 	char *line; /* the last line, without its end */
 	int status; /* after it ended */
-	char ready[4096];
+	char ready[16384];
 	char stats[4096];
 };
 

@@ -136,7 +136,7 @@ static int remove_in_child(void *context)
 	long until = now_ms() + plan.limit_unload;
 	int status;
 
- /* Busy for a moment after the last consumer closed the device. */
+	/* Busy for a moment after the last consumer closed the device. */
 	while ((status = module_remove(driver->name)) == EAGAIN || status == EBUSY || status == EWOULDBLOCK) {
 		if (now_ms() > until)
 			return status;
@@ -181,7 +181,7 @@ static void step_unload(const struct driver *driver, int programs_before)
 			snprintf(detail, sizeof(detail), "device /dev/%s0 is still there", driver->name);
 		}
 	} else {
-	/* The kernel frees programs some time after the last descriptor was closed. */
+		/* The kernel frees programs some time after the last descriptor was closed. */
 		while ((programs = bpf_programs()) > programs_before && now_ms() - started < plan.limit_unload)
 			nap_ms(20);
 		if (programs > programs_before) {
@@ -269,7 +269,9 @@ static int step_open(struct capture *capture, const struct driver *driver)
 	result_step(driver->kind, "open", status, now_ms() - started, detail);
 	if (status)
 		return status;
-	result_printf("{\"driver\":\"%s\",\"ready_line\":%s}", driver->kind, capture->ready);
+	result_printf("{\"driver\":\"%s\",\"ready_line\":", driver->kind);
+	result_raw(capture->ready, strlen(capture->ready));
+	result_raw("}", 1);
 	result_end_line();
 	return 0;
 }
@@ -330,7 +332,7 @@ static void end_guest(int rc)
 {
 	result_close(rc);
 	sync();
- /* QEMU runs with -no-reboot: this ends it. */
+	/* QEMU runs with -no-reboot: this ends it. */
 	reboot(RB_AUTOBOOT);
 	for (;;)
 		pause();

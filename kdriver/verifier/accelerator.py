@@ -1,7 +1,7 @@
 """Which accelerator to use: KVM only after a guest actually ran on it.
 
-A /dev/kvm may be there, open, and then hang or refuse at the first instruction (nested machines, containers). So a
-guest of sixteen bytes of code runs first, with a time limit.
+A /dev/kvm may be there, open, and then hang or refuse (nested machines, containers). So a guest of sixteen bytes of
+code runs first, then a kernel, both with a time limit.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,14 +47,18 @@ def find_qemu() -> str:
     return found
 
 
-def choose_accelerator(asked: str, qemu: str, *, timeout_s: float = PROBE_TIMEOUT_S) -> Choice:
+def choose_accelerator(
+    asked: str, qemu: str, trial: Callable[[Accelerator], str], *, timeout_s: float = PROBE_TIMEOUT_S
+) -> Choice:
     """asked: `tcg`, `kvm` or `auto` (KVM where it works, else TCG with a note).
 
+    trial: boots a real kernel and says what went wrong, empty when it got to its end; it is called only after the
+    tiny probe guest passed, because some machines run that one and then stop at an instruction that kernels use.
     Raises ConfigError when `kvm` was asked for and does not work here.
     """
     if asked == "tcg":
         return Choice(Accelerator.TCG)
-    fault = probe(qemu, Accelerator.KVM, timeout_s=timeout_s)
+    fault = probe(qemu, Accelerator.KVM, timeout_s=timeout_s) or trial(Accelerator.KVM)
     if not fault:
         return Choice(Accelerator.KVM)
     if asked == "kvm":

@@ -12,12 +12,14 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from kdriver.verifier.machine import MachinePlan, machine_argv
-from kdriver.verifier.plan import Limits
+from kdriver.verifier.initramfs import write_initramfs
+from kdriver.verifier.machine import Accelerator, MachinePlan, machine_argv
+from kdriver.verifier.plan import GuestPlan, GuestTools, Limits, guest_entries
 from kdriver.verifier.results import GuestResult, ResultError, ResultReader
 
 logger = logging.getLogger(__name__)
@@ -55,6 +57,7 @@ class GuestRun:
     seconds: float
     boot_seconds: float
     console: Path
+    accelerator: Accelerator = Accelerator.TCG
 
     @property
     def booted(self) -> bool:
@@ -67,10 +70,30 @@ class GuestRun:
         return self.result.stage
 
 
-def run_guest(machine: MachinePlan, limits: Limits, *, stop: threading.Event | None = None) -> GuestRun:
+def boot_guest(
+    plan: GuestPlan,
+    tools: GuestTools,
+    machine: MachinePlan,
+    *,
+    stop: threading.Event | None = None,
+    on_stage: Callable[[str], None] | None = None,
+) -> GuestRun:
+    """Write the root file system that the machine names, and run the guest."""
+    machine.initramfs.write_bytes(write_initramfs(guest_entries(plan, tools)))
+    return run_guest(machine, plan.limits, stop=stop, on_stage=on_stage)
+
+
+def run_guest(
+    machine: MachinePlan,
+    limits: Limits,
+    *,
+    stop: threading.Event | None = None,
+    on_stage: Callable[[str], None] | None = None,
+) -> GuestRun:
     """Boot and wait. Never raises for what a guest does; KeyboardInterrupt when `stop` is set by another thread.
 
-    The console and results files are emptied first. Nothing of QEMU is left when this returns or raises.
+    on_stage: told of each new stage (`boot`, `kmod load`). The console and results files are emptied first.
+    Nothing of QEMU is left when this returns or raises.
     """
     for path in (machine.console, machine.results):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,10 +102,8 @@ def run_guest(machine: MachinePlan, limits: Limits, *, stop: threading.Event | N
     argv = dying_with_us(machine_argv(machine))
     logger.debug("%s", " ".join(argv))
     with errors.open("wb") as stderr:
-        process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr, start_new_session=True
-        )
-    watch = _Watch(machine, limits, errors)
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr, start_new_session=True)
+    watch = _Watch(machine, limits, errors, on_stage or (lambda stage: None))
     try:
         while process.poll() is None:
             if stop is not None and stop.is_set():
@@ -106,10 +127,12 @@ def dying_with_us(argv: list[str]) -> list[str]:
 class _Watch:
     """What is known about a running guest."""
 
-    def __init__(self, machine: MachinePlan, limits: Limits, errors: Path) -> None:
+    def __init__(self, machine: MachinePlan, limits: Limits, errors: Path, on_stage: Callable[[str], None]) -> None:
         self.machine = machine
         self.limits = limits
         self.errors = errors
+        self.on_stage = on_stage
+        on_stage("boot")
         self.reader = ResultReader()
         self.started = time.monotonic()
         self.stage_started = self.started
@@ -139,6 +162,7 @@ class _Watch:
         stage = (result.driver, result.stage)
         if stage != self.seen_stage:
             self.seen_stage, self.stage_started = stage, now
+            self.on_stage(" ".join(part for part in stage if part))
         if not last:
             self._check_time(now)
         return bool(self.timed_out)
@@ -155,7 +179,13 @@ class _Watch:
         result = self.reader.result
         ending, reason = self._ending(status)
         return GuestRun(
-            ending, result, reason, time.monotonic() - self.started, self.boot_seconds, self.machine.console
+            ending,
+            result,
+            reason,
+            time.monotonic() - self.started,
+            self.boot_seconds,
+            self.machine.console,
+            self.machine.accelerator,
         )
 
     def _ending(self, status: int | None) -> tuple[Ending, str]:

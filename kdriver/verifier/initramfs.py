@@ -52,12 +52,10 @@ def write_initramfs(entries: Iterable[Entry]) -> bytes:
     """
     out = bytearray()
     seen: set[str] = set()
-    inode = 0
-    for entry in _with_parents(entries):
+    for inode, entry in enumerate(_with_parents(entries), start=1):
         if entry.path in seen:
             raise ValueError(f"{entry.path}: occurs twice in the initramfs")
         seen.add(entry.path)
-        inode += 1
         out += _member(entry, inode)
     out += _member(Entry(_TRAILER, 0), 0)
     return bytes(out) + bytes(-len(out) % 512)

@@ -1,0 +1,327 @@
+"""`kdriver verify`: boot kernels in QEMU and judge their drivers."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kdriver.core.artifact import DriverKind
+from kdriver.core.console import STDERR, print_json, print_table, progress, size
+from kdriver.core.errors import ExitCode
+
+if TYPE_CHECKING:
+    from builder.result import BuildResult
+    from builder.source import DriverSource
+    from kdriver.core.kernel import Kernel
+    from kdriver.verifier.machine import Accelerator
+    from kdriver.verifier.plan import GuestTools, Limits
+    from kdriver.verifier.run import Verification, Verified
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The command line, as far as it says how. kinds: never empty. jobs: guests at a time."""
+
+    kinds: tuple[DriverKind, ...]
+    driver_src: Path | None
+    artifacts: Path | None
+    accel: str
+    timeout_s: float
+    jobs: int
+    keep: bool
+    as_json: bool
+
+
+@click.command(name="verify")
+@click.option("--distro", help="A distribution release (debian12) or family (debian); all of its kernels.")
+@click.option("--kernel", "kernels", multiple=True, help="A kernel: its key, its `uname -r`, or newest. Repeatable.")
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice([str(kind) for kind in DriverKind]),
+    help="Only this driver kind.",
+)
+@click.option(
+    "--driver-src", type=click.Path(path_type=Path), help="A driver source other than the one that ships with kdriver."
+)
+@click.option(
+    "--artifacts",
+    type=click.Path(path_type=Path),
+    help="Judge the drivers in this folder (of build --out) instead of what is built here.",
+)
+@click.option(
+    "--accel",
+    type=click.Choice(["auto", "tcg", "kvm"]),
+    default="tcg",
+    show_default=True,
+    help="What runs the guest; auto is KVM where a probe guest ran on it, else TCG.",
+)
+@click.option("--timeout", default=600, show_default=True, help="Seconds that one guest may take.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Guests at a time.")
+@click.option("-n", "--dry-run", is_flag=True, help="Say what would be booted, and download nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+@click.option("--keep", is_flag=True, help="Keep each guest's files beside its console log.")
+@click.option(
+    "--kernel-image",
+    type=click.Path(path_type=Path),
+    help="A kernel from outside the index: its bzImage or vmlinux; needs --release and --artifacts.",
+)
+@click.option("--release", help="The `uname -r` of --kernel-image.")
+def command(
+    distro: str | None,
+    kernels: tuple[str, ...],
+    kinds: tuple[str, ...],
+    driver_src: Path | None,
+    artifacts: Path | None,
+    accel: str,
+    timeout: int,
+    jobs: int,
+    dry_run: bool,
+    as_json: bool,
+    keep: bool,
+    kernel_image: Path | None,
+    release: str | None,
+) -> int:
+    """Boot kernels in QEMU, try their drivers there, and keep a verdict for each.
+
+    A guest loads a driver, makes every call of the catalogue with known arguments, compares every event and parameter
+    with what it must be, switches events off and on, runs a competing load, overruns a small buffer, unloads, and reads
+    the kernel's log. What is not built yet is built first. Emulation (TCG) needs no rights.
+
+    \b
+    Examples:
+      kdriver verify --distro debian12 --kernel newest
+      kdriver verify --kernel 6.1.0-56-amd64 --kind kmod --json
+      kdriver verify --kernel-image vmlinuz-6.1.0-56-amd64 --release 6.1.0-56-amd64 --artifacts drivers
+    \b
+    Exit status: 0 all passed, 1 some of a batch did not, 2 usage, 3 no such kernel, and for one kernel 5 when a
+    driver did not pass, 4 when none could be built, 6 when a package is not what the signed metadata promised.
+    """
+    request = Request(
+        tuple(DriverKind(kind) for kind in kinds) or tuple(DriverKind),
+        driver_src,
+        artifacts,
+        accel,
+        float(timeout),
+        jobs,
+        keep,
+        as_json,
+    )
+    if kernel_image is not None:
+        if not release or artifacts is None:
+            raise click.UsageError("--kernel-image needs --release and --artifacts")
+        if distro or kernels:
+            raise click.UsageError("--kernel-image and kernels of the index exclude each other")
+        return _verify_file(kernel_image, release, artifacts, request, dry_run=dry_run)
+    if distro is None and not kernels:
+        raise click.UsageError("name kernels with --distro, --kernel or both")
+    chosen = _choose(distro, kernels)
+    if dry_run:
+        return _print_plans([_plan_row(kernel) for kernel in chosen], request)
+    return _verify_index(chosen, request)
+
+
+def _choose(distro: str | None, names: tuple[str, ...]) -> tuple[Kernel, ...]:
+    from kernel_index.query import select_kernels
+    from kernel_index.store import load_kernels
+
+    known = load_kernels()
+    found = [one for name in names or (None,) for one in select_kernels(known, distro=distro, kernel=name)]
+    return tuple(dict.fromkeys(found))
+
+
+def _verify_index(kernels: Sequence[Kernel], request: Request) -> int:
+    from builder.source import load_source
+    from kdriver.commands.verify_targets import from_builds, from_folder
+    from kdriver.verifier.accelerator import find_qemu
+
+    qemu = find_qemu()
+    source = load_source(request.driver_src)
+    if request.artifacts is not None:
+        return _carry_out(from_folder(kernels, request.kinds, request.artifacts), source, qemu, request)
+    results = _build(kernels, source, request)
+    if len(kernels) == 1 and not any(result.ok for result in results):
+        return int(_say_not_built(results))
+    return _carry_out(from_builds(kernels, results), source, qemu, request)
+
+
+def _verify_file(image: Path, release: str, folder: Path, request: Request, *, dry_run: bool) -> int:
+    from builder.source import load_source
+    from kdriver.commands.verify_targets import file_key, from_file
+    from kdriver.verifier.accelerator import find_qemu
+
+    if dry_run:
+        return _print_plans([(file_key(image, release), str(image), image.stat().st_size)], request)
+    qemu = find_qemu()
+    verification = from_file(image, release, request.kinds, folder)
+    return _carry_out([verification], load_source(request.driver_src), qemu, request)
+
+
+def _build(kernels: Sequence[Kernel], source: DriverSource, request: Request) -> Sequence[BuildResult]:
+    from builder.plan import plan_builds
+    from builder.run import RunOptions, run_builds
+
+    with STDERR.status(f"building drivers for {len(kernels)} kernels"):
+        return run_builds(plan_builds(kernels, request.kinds, source), source, RunOptions(jobs=request.jobs))
+
+
+def _say_not_built(results: Sequence[BuildResult]) -> ExitCode:
+    """Why a single kernel has no driver at all, and the status of its build."""
+    from kdriver.commands.build import exit_status
+
+    for result in results:
+        click.echo(f"kdriver: {result.kernel} {result.kind}: {result.reason}", err=True)
+        if result.hint:
+            click.echo(f"  hint: {result.hint}", err=True)
+    return exit_status(results)
+
+
+def _carry_out(verifications: Sequence[Verification], source: DriverSource, qemu: str, request: Request) -> int:
+    """Boot, keep the verdicts, print them; the exit status."""
+    from builder.tools import build_tools
+    from kdriver.catalogue.load import load_catalogue
+    from kdriver.verifier.records import write_verdict
+    from kdriver.verifier.run import Bench, verify_kernels
+
+    tools = build_tools(source=source)
+    lock = threading.Lock()
+    with _stopped_by_sigterm(), progress() as display:
+        tasks = {
+            one.kernel: display.add_task(one.release, total=None, note="waiting", visible=False)
+            for one in verifications
+        }
+
+        def on_stage(kernel: str, stage: str) -> None:
+            with lock:
+                display.update(tasks[kernel], note=stage, visible=True)
+
+        def on_verified(verified: Verified) -> None:
+            if verified.verdict.artifact_sha256:
+                write_verdict(verified.verdict)
+            display.update(tasks[verified.verdict.kernel], note="done", visible=False)
+
+        bench = Bench(
+            tools,
+            load_catalogue(source.folder),
+            qemu,
+            _accelerator(verifications, tools, qemu, request.accel),
+            limits=_limits(request.timeout_s),
+            keep=request.keep,
+            on_stage=on_stage,
+        )
+        verified = verify_kernels(verifications, bench, jobs=request.jobs, on_verified=on_verified)
+    _print_verdicts(verified, request.as_json)
+    return exit_status(verified)
+
+
+def _limits(total_s: float) -> Limits:
+    from kdriver.verifier.plan import Limits
+
+    return Limits(total_s=total_s)
+
+
+def _accelerator(verifications: Sequence[Verification], tools: GuestTools, qemu: str, asked: str) -> Accelerator:
+    """The accelerator for all guests; a note on stderr where it is not the one that could have been."""
+    from kdriver.verifier.accelerator import choose_accelerator
+    from kdriver.verifier.run import try_kernel
+
+    def trial(accelerator: Accelerator) -> str:
+        return try_kernel(verifications[0].image(), tools, qemu, accelerator)
+
+    choice = choose_accelerator(asked, qemu, trial)
+    if choice.note:
+        click.echo(f"kdriver: {choice.note}", err=True)
+    return choice.accelerator
+
+
+def exit_status(verified: Sequence[Verified]) -> int:
+    """0 when all passed. One kernel: what stopped it (a package that is not what was promised, a server that did not
+    answer), else 5. Several: 1."""
+    from kdriver.core.verdict import Outcome
+
+    bad = [one for one in verified if one.verdict.outcome is not Outcome.PASSED]
+    if not bad:
+        return int(ExitCode.DONE)
+    if len({one.verdict.kernel for one in verified}) > 1:
+        return int(ExitCode.SOME_FAILED)
+    error = next((one.error for one in bad if one.error is not None), None)
+    return int(error.exit_code if error is not None else ExitCode.VERIFICATION)
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends a verification as ctrl-C does: guests are killed, nothing stays behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _plan_row(kernel: Kernel) -> tuple[str, str, int]:
+    from kdriver.commands.verify_targets import image_package
+
+    package = image_package(kernel)
+    return kernel.key, package.file_name, package.size_bytes
+
+
+def _print_plans(images: Sequence[tuple[str, str, int]], request: Request) -> int:
+    """images: a kernel's key, its package or file, and that one's size."""
+    rows = [
+        {"kernel": key, "kinds": [str(kind) for kind in request.kinds], "image": image, "size_bytes": size_bytes}
+        for key, image, size_bytes in images
+    ]
+    if request.as_json:
+        print_json(rows)
+    else:
+        cells = [(key, ", ".join(request.kinds), f"{image} ({size(bytes_)})") for key, image, bytes_ in images]
+        print_table(("kernel", "kinds", "boots"), cells)
+    return int(ExitCode.DONE)
+
+
+def _print_verdicts(verified: Sequence[Verified], as_json: bool) -> None:
+    if as_json:
+        rows = [{**one.verdict.to_json(), "console": str(one.console) if one.console else None} for one in verified]
+        print_json(rows)
+    else:
+        columns = ("kernel", "kind", "verdict", "events", "exact", "between", "unchecked", "seconds", "reason")
+        print_table(columns, [_row(one) for one in verified])
+    said: set[str] = set()
+    for one in verified:
+        verdict = one.verdict
+        if not verdict.reason or verdict.reason in said:
+            continue
+        said.add(verdict.reason)
+        click.echo(f"kdriver: {verdict.kernel} {verdict.kind}: {verdict.outcome}: {verdict.reason}", err=True)
+        for failure in verdict.failures[1:6]:
+            click.echo(f"    {failure}", err=True)
+        if len(verdict.failures) > 6:
+            click.echo(f"    and {len(verdict.failures) - 6} more; --json prints them", err=True)
+        if one.console is not None:
+            click.echo(f"  console: {one.console}", err=True)
+        if one.error is not None and one.error.hint:
+            click.echo(f"  hint: {one.error.hint}", err=True)
+
+
+def _row(one: Verified) -> tuple[str, ...]:
+    verdict = one.verdict
+    numbers = (verdict.events, verdict.checks.exact, verdict.checks.between, verdict.checks.unchecked)
+    return (
+        verdict.kernel,
+        verdict.kind,
+        str(verdict.outcome),
+        *(str(number) for number in numbers),
+        f"{verdict.seconds:.1f}",
+        verdict.reason,
+    )

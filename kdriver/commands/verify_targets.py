@@ -1,0 +1,82 @@
+"""What `kdriver verify` judges: kernels with their images, and drivers from a folder or from the builder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kdriver.core.artifact import DriverKind
+from kdriver.core.download import cached
+from kdriver.core.errors import ConfigError, NotFoundError
+from kdriver.core.kernel import Kernel, Package, PackageRole
+from kdriver.verifier.artifacts import FoundArtifact, artifacts_for, find_artifacts, under_test
+from kdriver.verifier.image import GuestKernel, kernel_from_file, kernel_from_package
+from kdriver.verifier.run import Verification
+from kernel_index.sources import package_urls
+
+if TYPE_CHECKING:
+    from builder.result import BuildResult
+
+
+def image_package(kernel: Kernel) -> Package:
+    """The package that holds the bootable kernel. Raises ConfigError where the index knows none."""
+    package = kernel.package(PackageRole.IMAGE)
+    if package is None:
+        raise ConfigError(
+            f"{kernel.key}: the index knows no image package of it", hint="Run `kdriver index update` and try again."
+        )
+    return package
+
+
+def kernel_image(kernel: Kernel) -> GuestKernel:
+    """The bootable kernel, downloaded where it is not in the cache. Raises what downloads and packages raise."""
+    package = image_package(kernel)
+    path = cached(package_urls(kernel, package), package.sha256, package.size_bytes, package.file_name)
+    return kernel_from_package(path, kernel.release)
+
+
+def from_folder(kernels: Sequence[Kernel], kinds: Sequence[DriverKind], folder: Path) -> tuple[Verification, ...]:
+    """Drivers that somebody built before. Raises NotFoundError for a folder without any, IntegrityError."""
+    found = find_artifacts(folder)
+    verifications = []
+    for kernel in kernels:
+        drivers, missing = artifacts_for(found, kinds, kernel=kernel.key, release=kernel.release)
+        verifications.append(Verification(kernel.key, kernel.release, partial(kernel_image, kernel), drivers, missing))
+    return tuple(verifications)
+
+
+def from_file(image: Path, release: str, kinds: Sequence[DriverKind], folder: Path) -> Verification:
+    """A kernel that the index does not know, with drivers from a folder, chosen by their release.
+
+    Raises NotFoundError where there is no such image or no driver for it, IntegrityError.
+    """
+    if not image.is_file():
+        raise NotFoundError(f"{image}: no such kernel image", hint="Name an existing file with --kernel-image.")
+    drivers, missing = artifacts_for(find_artifacts(folder), kinds, kernel="", release=release)
+    if not drivers:
+        raise NotFoundError(
+            f"{folder}: holds no driver for {release}", hint="Build one for that kernel, or name its folder."
+        )
+    return Verification(file_key(image, release), release, partial(kernel_from_file, image, release), drivers, missing)
+
+
+def file_key(image: Path, release: str) -> str:
+    """What a kernel from outside the index is called in verdicts."""
+    return f"file/x86_64/{release}/{image.name}"
+
+
+def from_builds(kernels: Sequence[Kernel], results: Sequence[BuildResult]) -> tuple[Verification, ...]:
+    """Drivers that the builder has or has just made; what could not be built is a kind that is missing."""
+    verifications = []
+    for kernel in kernels:
+        mine = [result for result in results if result.kernel == kernel.key]
+        drivers = tuple(
+            under_test(FoundArtifact(result.artifact, result.record))
+            for result in mine
+            if result.artifact is not None and result.record is not None
+        )
+        missing = tuple((result.kind, f"not built: {result.reason}") for result in mine if not result.ok)
+        verifications.append(Verification(kernel.key, kernel.release, partial(kernel_image, kernel), drivers, missing))
+    return tuple(verifications)

@@ -1,0 +1,104 @@
+"""Whether several drivers tell the same story: the same cases must give the same events on each of them.
+
+What a case's parameter is worth differs from run to run (thread ids, addresses). So two drivers are compared by value
+where their case programs expected the same value, and elsewhere by whether there is a value at all.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from kdriver.core.artifact import DriverKind
+from kdriver.verifier.results import DriverRun, Record
+
+Key = tuple[str, str, int]
+"""A case, an event's name, and which of the case's events of that name it is."""
+
+_NOTHING = "nothing"
+_SOMETHING = "a value"
+_LIMIT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    expected: Record
+    event: Record | None
+
+
+def disagreements(runs: Mapping[DriverKind, DriverRun]) -> dict[DriverKind, tuple[str, ...]]:
+    """By kind, where it differs from the others: against a majority only the odd one out, else all of them. Kinds
+    without a complaint are left out; a single run agrees with itself."""
+    stories = {kind: _story(run) for kind, run in runs.items()}
+    found: dict[DriverKind, list[str]] = defaultdict(list)
+    for key in dict.fromkeys(key for story in stories.values() for key in story):
+        told = {kind: story.get(key) for kind, story in stories.items()}
+        for subject, words in _subjects(key, told):
+            for kind in _odd_ones(words):
+                others = "; ".join(f"{other}: {word}" for other, word in words.items() if other is not kind)
+                found[kind].append(f"agreement: {subject}: {words[kind]} here, {others}")
+    return {kind: tuple(texts[:_LIMIT]) for kind, texts in found.items()}
+
+
+def _story(run: DriverRun) -> dict[Key, _Told]:
+    """What a run told of each expected event: the n-th event of a name in a thread is the n-th expected one."""
+    events: dict[tuple[int, str], list[Record]] = defaultdict(list)
+    for event in run.events:
+        events[event["tid"], event["name"]].append(event)
+    story: dict[Key, _Told] = {}
+    taken: dict[tuple[int, str], int] = defaultdict(int)
+    ordinal: dict[tuple[str, str], int] = defaultdict(int)
+    for expected in run.expectations:
+        case, name, thread = str(expected.get("case", "")), expected["event"], (expected["tid"], expected["event"])
+        come = events[thread]
+        nth = taken[thread]
+        taken[thread] += 1
+        story[case, name, ordinal[case, name]] = _Told(expected, come[nth] if nth < len(come) else None)
+        ordinal[case, name] += 1
+    return story
+
+
+def _subjects(key: Key, told: Mapping[DriverKind, _Told | None]) -> Iterator[tuple[str, dict[DriverKind, str]]]:
+    """Pairs of what is compared and what each kind says of it."""
+    case, name, _ = key
+    there = {kind: "no event" if one is None or one.event is None else "an event" for kind, one in told.items()}
+    yield f"case {case}, {name}", there
+    with_event = {kind: one for kind, one in told.items() if one is not None and one.event is not None}
+    params = dict.fromkeys(param for one in with_event.values() for param in _params(one.event))
+    for param in params:
+        by_value = _same_expectation(param, list(with_event.values()))
+        yield (
+            f"case {case}, {name}.{param}",
+            {kind: _word(_params(one.event), param, by_value=by_value) for kind, one in with_event.items()},
+        )
+
+
+def _params(event: Record | None) -> Record:
+    params = event["params"] if event else {}
+    assert isinstance(params, dict)
+    return params
+
+
+def _same_expectation(param: str, told: list[_Told]) -> bool:
+    expected = [one.expected.get("params", {}) for one in told]
+    return all(param in one and one[param] == expected[0].get(param) for one in expected)
+
+
+def _word(params: Record, param: str, *, by_value: bool) -> str:
+    if param not in params:
+        return "no such parameter"
+    value = params[param]
+    if value is None:
+        return _NOTHING
+    return repr(value) if by_value else _SOMETHING
+
+
+def _odd_ones(words: Mapping[DriverKind, str]) -> tuple[DriverKind, ...]:
+    values = list(words.values())
+    if len(set(values)) < 2:
+        return ()
+    most = max(set(values), key=values.count)
+    if values.count(most) * 2 <= len(values):
+        return tuple(words)
+    return tuple(kind for kind, word in words.items() if word != most)

@@ -1,0 +1,220 @@
+"""From what a guest said to verdicts: every check names what was expected and what was seen; the first that fails is
+the verdict's reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from kdriver.catalogue.model import Catalogue
+from kdriver.core.verdict import CheckCounts, Outcome, Verdict
+from kdriver.verifier.compare import Comparison, compare
+from kdriver.verifier.guest import Ending, GuestRun
+from kdriver.verifier.kernel_log import complaints, taint_complaints
+from kdriver.verifier.plan import DriverUnderTest
+from kdriver.verifier.results import DriverRun, Record, Step
+
+_TIMED_OUT = 124
+_LOAD_REFUSED = 7
+_FAILURES_KEPT = 50
+_STEP_WORDS = {
+    "load": "the kernel refused the module",
+    "open": "the driver could not be opened",
+    "cases": "the case program failed",
+    "flush": "kd-capture did not answer",
+    "switch": "switching events off and on failed",
+    "pressure": "the trial under load failed",
+    "snaplen": "setting the capture length failed",
+    "quit": "kd-capture did not end well",
+    "overrun": "the trial with a small buffer failed",
+    "reopen": "the driver could not be opened a second time",
+    "unload": "the driver could not be unloaded",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One driver's run, judged. comparison: of its events, where it came so far."""
+
+    driver: DriverUnderTest
+    failures: tuple[str, ...]
+    comparison: Comparison | None
+    seconds: float
+    facts: tuple[tuple[str, str], ...] = field(default=())
+    steps: tuple[tuple[str, int], ...] = field(default=())
+
+    @property
+    def compared(self) -> bool:
+        """Whether its events could be compared with what the cases expected."""
+        return self.comparison is not None
+
+
+def judge_run(driver: DriverUnderTest, guest: GuestRun, catalogue: Catalogue) -> Judged:
+    """Everything that one driver's run says about it alone. The run must be in the guest's result."""
+    run = guest.result.runs[str(driver.kind)]
+    comparison = compare(run.expectations, run.events, catalogue) if run.step("flush") else None
+    failures = [
+        *_steps(run),
+        *_ending(run, guest),
+        *_events(run, comparison),
+        *_order(run.events),
+        *_losses(run),
+        *_trials(run),
+        *(f"kernel log: {text}" for text in complaints(run.messages)),
+        *(f"kernel taint: {text}" for text in taint_complaints(run.taint_before, run.taint_after)),
+    ]
+    if run.messages_left_out:
+        failures.append(f"kernel log: {run.messages_left_out} messages more than could be reported")
+    return Judged(
+        driver,
+        tuple(dict.fromkeys(failures)),
+        comparison,
+        sum(step.ms for step in run.steps) / 1000,
+        tuple(_facts(run)),
+        tuple((step.name, step.status) for step in run.steps),
+    )
+
+
+def _steps(run: DriverRun) -> Iterator[str]:
+    for step in run.steps:
+        if step.status:
+            yield f"{step.name}: {_step_words(step)}: {_step_detail(step, run)}"
+
+
+def _step_words(step: Step) -> str:
+    if step.status == _TIMED_OUT and step.name not in ("load", "unload"):
+        return f"{_STEP_WORDS.get(step.name, 'failed')} in time"
+    if step.name in ("open", "reopen") and step.status == _LOAD_REFUSED:
+        return f"{_STEP_WORDS[step.name]} (exit status 7)"
+    return _STEP_WORDS.get(step.name, "failed")
+
+
+def _step_detail(step: Step, run: DriverRun) -> str:
+    """What the program said last; for a module the kernel's own words, which say more than an errno."""
+    said = " | ".join(line.strip() for line in step.detail.strip().splitlines()[-6:])
+    log = next((text for text in complaints(run.messages) if run.kind == "kmod" and step.name == "load"), "")
+    parts = [part for part in (said or f"status {step.status}", log) if part]
+    return "; kernel log: ".join(parts)
+
+
+def _ending(run: DriverRun, guest: GuestRun) -> Iterator[str]:
+    if not run.done:
+        yield guest.reason or f"the guest ended in stage {run.stage}"
+    elif guest.ending is Ending.GARBLED:
+        yield guest.reason
+
+
+def _events(run: DriverRun, comparison: Comparison | None) -> Iterator[str]:
+    if comparison is None:
+        return
+    if not run.expectations:
+        yield "events: the case program expected nothing"
+    elif not run.events:
+        yield f"events: {len(run.expectations)} expected, none came"
+    if run.events_left_out:
+        yield f"events: {run.events_left_out} more than could be reported"
+    yield from comparison.failures
+
+
+def _order(events: list[Record]) -> Iterator[str]:
+    """Time stamps of one thread never go back in the order that its events came out."""
+    latest: dict[int, Record] = {}
+    for event in events:
+        before = latest.get(event["tid"])
+        if before is not None and event["ts"] < before["ts"]:
+            yield (
+                f"order: thread {event['tid']}: {event['name']} at {event['ts']} came after "
+                f"{before['name']} at {before['ts']}"
+            )
+        latest[event["tid"]] = event
+
+
+def _losses(run: DriverRun) -> Iterator[str]:
+    for after, stats in run.stats.items():
+        drops = stats.get("drops")
+        if drops != 0:
+            yield f"drops: 0 expected after the {after}, {drops} seen"
+        missed = stats.get("missed_runs")
+        if missed:
+            yield f"missed runs: 0 expected after the {after}, {missed} seen: the kernel skipped the driver's program"
+    if run.step("flush") and run.step("quit") and not run.stats:
+        yield "stats: kd-capture reported none"
+
+
+def _trials(run: DriverRun) -> Iterator[str]:
+    switch = run.trials.get("switch")
+    if switch is not None:
+        yield from _differ("switch: events of a call that was switched off", 0, switch["while_off"])
+        yield from _differ("switch: events after it was switched on again", switch["made"], switch["while_on"])
+        if not switch["others_while_off"]:
+            yield "switch: another process's events stopped while one event was switched off"
+    pressure = run.trials.get("pressure")
+    if pressure is not None:
+        yield from _differ("load: events of counted calls beside a busy process", pressure["made"], pressure["seen"])
+        yield from _differ("load: time stamps that went back", 0, pressure["backwards"])
+    snaplen = run.trials.get("snaplen")
+    if snaplen is not None:
+        yield from _differ("capture length: bytes of a longer write", snaplen["asked"], snaplen["seen"])
+    overrun = run.trials.get("overrun")
+    if overrun is not None:
+        stats = (overrun["stats"] or {}).get("stats", {})
+        yield from _differ(
+            "overrun: events and drops together", overrun["made"], overrun["seen"] + (stats.get("drops") or 0)
+        )
+        yield from _differ("entry time: events that carry it", overrun["entry_asked"], overrun["entry_seen"])
+        if not overrun["entry_asked"]:
+            yield "entry time: no event came while it was asked for"
+
+
+def _differ(what: str, expected: int, seen: int) -> Iterator[str]:
+    if expected != seen:
+        yield f"{what}: {expected} expected, {seen} seen"
+
+
+def _facts(run: DriverRun) -> Iterator[tuple[str, str]]:
+    stats = run.stats.get("trials") or run.stats.get("cases") or {}
+    yield "program_type", str(run.ready.get("program_type") or "none")
+    yield "drops", str(stats.get("drops", "unknown"))
+    missed = stats.get("missed_runs", "unknown")
+    yield "missed_runs", "uncountable" if missed is None else str(missed)
+    overrun = run.trials.get("overrun")
+    if overrun is not None:
+        dropped = ((overrun["stats"] or {}).get("stats") or {}).get("drops")
+        yield "overrun", f"{overrun['made']} calls, {overrun['seen']} events, {dropped} drops"
+    pressure = run.trials.get("pressure")
+    if pressure is not None:
+        yield "load", f"{pressure['made']} calls, {pressure['seen']} events"
+
+
+def verdict(
+    judged: Judged,
+    *,
+    kernel: str,
+    date: str,
+    case_set: str,
+    image_sha256: str,
+    facts: tuple[tuple[str, str], ...] = (),
+    more_failures: tuple[str, ...] = (),
+) -> Verdict:
+    """The verdict of one driver. more_failures: what was found by looking at several drivers together."""
+    failures = judged.failures + more_failures
+    comparison = judged.comparison
+    if not failures and comparison is None:
+        failures = ("events: nothing was compared",)
+    return Verdict(
+        kernel=kernel,
+        kind=str(judged.driver.kind),
+        artifact_sha256=judged.driver.sha256,
+        outcome=Outcome.FAILED if failures else Outcome.PASSED,
+        reason=failures[0] if failures else "",
+        seconds=judged.seconds,
+        date=date,
+        events=comparison.events if comparison else 0,
+        checks=comparison.checks if comparison else CheckCounts(),
+        failures=failures[:_FAILURES_KEPT],
+        schema=judged.driver.schema,
+        case_set=case_set,
+        image_sha256=image_sha256,
+        steps=judged.steps,
+        facts=judged.facts + facts,
+    )

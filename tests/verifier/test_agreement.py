@@ -1,0 +1,74 @@
+"""Three drivers that saw the same cases must tell the same story."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kdriver.core.artifact import DriverKind
+from kdriver.verifier.agreement import disagreements
+from kdriver.verifier.results import DriverRun
+
+KMOD, BPF, CORE = DriverKind.KMOD, DriverKind.BPF, DriverKind.CORE
+
+
+def _run(tid: int, *events: dict[str, Any], expected: dict[str, Any] | None = None) -> DriverRun:
+    """A run of one case that expects one openat of thread `tid`, and the events that came."""
+    run = DriverRun("x")
+    run.expectations.append({"case": "open-file", "event": "openat", "tid": tid, "params": expected or {"name": "/a"}})
+    run.events.extend({"ts": 1, "tid": tid, "name": "openat", "params": params} for params in events)
+    return run
+
+
+def test_equal_stories_of_different_threads_agree() -> None:
+    runs = {kind: _run(tid, {"name": "/a", "dev": tid}) for kind, tid in ((KMOD, 7), (BPF, 8), (CORE, 9))}
+    assert disagreements(runs) == {}
+
+
+def test_the_odd_one_out_is_named_with_both_values() -> None:
+    runs = {KMOD: _run(7, {"name": "/a"}), BPF: _run(8, {"name": "/b"}), CORE: _run(9, {"name": "/a"})}
+    assert disagreements(runs) == {BPF: ("agreement: case open-file, openat.name: '/b' here, kmod: '/a'; core: '/a'",)}
+
+
+def test_two_that_differ_are_both_named() -> None:
+    assert set(disagreements({KMOD: _run(7, {"name": "/a"}), CORE: _run(9, {"name": "/c"})})) == {KMOD, CORE}
+
+
+def test_three_that_all_differ_are_all_named() -> None:
+    runs = {KMOD: _run(7, {"name": "/a"}), BPF: _run(8, {"name": "/b"}), CORE: _run(9, {"name": "/c"})}
+    assert set(disagreements(runs)) == {KMOD, BPF, CORE}
+
+
+def test_a_value_that_only_one_driver_could_read_is_a_disagreement() -> None:
+    runs = {KMOD: _run(7, {"ino": 5}), BPF: _run(8, {"ino": 6}), CORE: _run(9, {"ino": None})}
+    assert disagreements(runs) == {
+        CORE: ("agreement: case open-file, openat.ino: nothing here, kmod: a value; bpf: a value",)
+    }
+
+
+def test_a_parameter_that_is_missing_is_a_disagreement() -> None:
+    runs = {
+        KMOD: _run(7, {"name": "/a", "ino": 1}),
+        BPF: _run(8, {"name": "/a", "ino": 1}),
+        CORE: _run(9, {"name": "/a"}),
+    }
+    assert disagreements(runs)[CORE][0].startswith("agreement: case open-file, openat.ino: no such parameter here")
+
+
+def test_an_event_that_did_not_come_is_a_disagreement() -> None:
+    runs = {KMOD: _run(7, {"name": "/a"}), BPF: _run(8), CORE: _run(9, {"name": "/a"})}
+    assert disagreements(runs)[BPF] == (
+        "agreement: case open-file, openat: no event here, kmod: an event; core: an event",
+    )
+
+
+def test_values_that_differ_from_run_to_run_are_compared_only_for_being_there() -> None:
+    runs = {
+        KMOD: _run(7, {"res": 7}, expected={"res": 7}),
+        BPF: _run(8, {"res": 8}, expected={"res": 8}),
+        CORE: _run(9, {"res": 9}, expected={"res": 9}),
+    }
+    assert disagreements(runs) == {}
+
+
+def test_a_single_driver_agrees_with_itself() -> None:
+    assert disagreements({KMOD: _run(7, {"name": "/a"})}) == {}

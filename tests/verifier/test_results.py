@@ -1,0 +1,96 @@
+"""The result channel is read strictly: what is cut, garbled or unknown is an error."""
+
+from __future__ import annotations
+
+import pytest
+
+from kdriver.verifier.results import ResultError, ResultReader, read_results
+
+HELLO = b'{"hello":1,"release":"6.1.0","version":"#1"}\n'
+EVENT = b'{"driver":"core","event":{"ts":5,"cpu":0,"tid":9,"type":307,"name":"openat","params":{"name":"\\udcff"}}}\n'
+END = b'{"end":true,"rc":0,"lines":3}\n'
+
+
+def test_a_whole_channel_is_read() -> None:
+    result = read_results(HELLO + EVENT + END)
+    assert result.ended
+    assert result.release == "6.1.0"
+    assert result.runs["core"].events[0]["params"] == {"name": "\udcff"}
+
+
+def test_each_kind_of_line_finds_its_place() -> None:
+    lines = [
+        HELLO,
+        b'{"driver":"kmod","stage":"load"}\n',
+        b'{"driver":"kmod","step":"load","status":0,"ms":12,"detail":"x"}\n',
+        b'{"driver":"kmod","ready_line":{"ready":true,"program_type":null}}\n',
+        b'{"driver":"kmod","expect":{"case":"a","event":"dup","tid":7,"params":{"res":3}}}\n',
+        b'{"driver":"kmod","stats_after":"cases","stats_line":{"stats":{"drops":0}}}\n',
+        b'{"driver":"kmod","switch":{"made":8}}\n',
+        b'{"driver":"kmod","kmsg":{"level":4,"text":"bad"}}\n',
+        b'{"driver":"kmod","kmsg_left_out":2}\n',
+        b'{"driver":"kmod","reported":{"other_threads":5,"left_out":1}}\n',
+        b'{"driver":"kmod","taint_before":0,"taint_after":4096}\n',
+        b'{"driver":"kmod","done":true}\n',
+        b'{"driver":"-","step":"module","status":2,"ms":0,"detail":"m"}\n',
+        b'{"end":true,"rc":0,"lines":14}\n',
+    ]
+    result = read_results(b"".join(lines))
+    run = result.runs["kmod"]
+    step = run.step("load")
+    assert step is not None and (step.status, step.ms, step.detail) == (0, 12, "x")
+    assert run.ready == {"ready": True, "program_type": None}
+    assert run.expectations[0]["case"] == "a"
+    assert run.stats == {"cases": {"drops": 0}}
+    assert run.trials == {"switch": {"made": 8}}
+    assert [(one.level, one.text) for one in run.messages] == [(4, "bad")]
+    assert (run.messages_left_out, run.events_left_out) == (2, 1)
+    assert (run.taint_before, run.taint_after, run.done) == (0, 4096, True)
+    assert [step.name for step in result.faults] == ["module"]
+
+
+def test_bytes_may_come_in_any_pieces() -> None:
+    reader = ResultReader()
+    for byte in HELLO + EVENT + END:
+        reader.feed(bytes([byte]))
+    assert reader.finish().ended
+
+
+def test_the_stage_is_known_while_the_guest_runs() -> None:
+    reader = ResultReader()
+    assert reader.result.stage == "boot"
+    reader.feed(HELLO + b'{"driver":"bpf","stage":"open"}\n{"driver":"bpf","st')
+    assert (reader.result.driver, reader.result.stage) == ("bpf", "open")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        pytest.param(HELLO + EVENT[:40], "line 2 is cut after 40 bytes", id="cut"),
+        pytest.param(HELLO + EVENT[:40] + EVENT, "line 2 is garbled", id="overwritten"),
+        pytest.param(HELLO + b"\xff\xfe{}\n", "line 2 is garbled", id="no-utf8"),
+        pytest.param(HELLO + b"[1]\n", "line 2 is garbled", id="no-object"),
+        pytest.param(HELLO + b"\n", "line 2 is garbled", id="empty"),
+        pytest.param(HELLO + b'{"driver":"core","event":{"ts":"5"}}\n', "line 2 is garbled", id="event-of-other-shape"),
+        pytest.param(HELLO + b'{"driver":"core","surprise":1}\n', "unknown kind of line", id="unknown"),
+        pytest.param(HELLO + b'{"driver":3,"done":true}\n', "line 2 is garbled", id="driver-no-text"),
+        pytest.param(HELLO + END, "3 lines were written, 2 came", id="line-lost"),
+        pytest.param(HELLO + EVENT + END + EVENT, "a line after the end", id="after-the-end"),
+        pytest.param(
+            HELLO + b'{"driver":"core","step":"load","status":"x","ms":1,"detail":""}\n',
+            "line 2 is garbled",
+            id="status",
+        ),
+    ],
+)
+def test_what_the_guest_never_writes_is_an_error(content: bytes, said: str) -> None:
+    with pytest.raises(ResultError) as caught:
+        read_results(content)
+    assert said in caught.value.message
+    assert caught.value.message.startswith("result channel: line ")
+    assert caught.value.hint == "Run the verification again with --keep and look at the results file."
+    assert caught.value.exit_code == 5
+
+
+def test_a_channel_without_an_end_is_no_error_but_not_ended() -> None:
+    assert not read_results(HELLO + EVENT).ended
