@@ -112,7 +112,7 @@ def _newest_words(words: str, flavour: str | None) -> tuple[str, str]:
     for word in words.split(":")[1:]:
         if word[:1].isdigit() and not line:
             line = word
-        elif word and flavour in (None, word):
+        elif word and not word[:1].isdigit() and flavour in (None, word):
             flavour = word
         else:
             raise ConfigError(f"--kernel {words}: {word!r} was not expected", hint="Write newest:6.12:cloud-amd64.")

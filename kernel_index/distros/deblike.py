@@ -87,10 +87,10 @@ class DebianLike:
 
     family = ""
     release_pattern = re.compile(
-        r"^(?P<abi>(?P<line>\d+\.\d+)[0-9.]*(?:\+[a-z0-9.]+)?(?:-(?:0\.[a-z]+\d+\.)?\d+)?)-(?P<flavour>(?!common)[a-z][a-z0-9-]*)$"
+        r"^(?P<abi>(?P<line>\d+\.\d+)[0-9.]*(?:\+[a-z0-9.]+)?(?:-(?:0\.[a-z]+\d*\.)?\d+)?)-(?P<flavour>(?!common)[a-z][a-z0-9-]*)$"
     )
     """The grammar of `uname -r`: `6.1.0-56-amd64`, `6.12.90+deb12.1-cloud-amd64`, `6.1.0-0.deb11.52-rt-amd64`,
-    `7.3-cloud-amd64`."""
+    `5.10.0-0.bpo.9-amd64`, `7.3-cloud-amd64`."""
     name_prefixes = (
         "linux-image-",
         "linux-headers-",

@@ -1,0 +1,69 @@
+"""The distribution's real repository: what the issue promises is there today."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kdriver.cli import run
+from kdriver.core.download import cached
+from kdriver.core.kernel import PackageRole
+from kdriver.packages.deb import read_control, unpack_deb
+from kernel_index.query import select_kernels
+from kernel_index.sources import package_urls
+from kernel_index.store import load_kernels
+
+pytestmark = pytest.mark.network
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index made from the mirror that this machine uses."""
+    folder = tmp_path_factory.mktemp("real")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KDRIVER_INDEX", str(folder / "index"))
+        patch.delenv("KDRIVER_DISTROS", raising=False)
+        assert run(["index", "update", "--distro", "debian12"]) == 0
+    return folder / "index"
+
+
+@pytest.mark.parametrize("line", ["6.1", "6.12"])
+@pytest.mark.parametrize("flavour", ["amd64", "cloud-amd64"])
+def test_the_newest_kernels_of_both_lines_have_full_closures(index: Path, line: str, flavour: str) -> None:
+    (kernel,) = select_kernels(load_kernels(index), distro="debian12", kernel=f"newest:{line}:{flavour}")
+    assert kernel.release.startswith(f"{line}.") and kernel.release.endswith(f"-{flavour}")
+    assert [package.role for package in kernel.packages] == [
+        PackageRole.HEADERS,
+        PackageRole.HEADERS_COMMON,
+        PackageRole.KBUILD,
+        PackageRole.IMAGE,
+    ]
+    assert kernel.compiler.startswith("gcc-") and kernel.libc
+    assert all(package.size_bytes > 1_000_000 and len(package.sha256) == 64 for package in kernel.packages)
+
+
+def test_a_second_update_reads_a_few_kilobytes(
+    index: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KDRIVER_INDEX", str(index))
+    monkeypatch.delenv("KDRIVER_DISTROS", raising=False)
+    capsys.readouterr()
+    assert run(["index", "update", "--distro", "debian12", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["bytes"] < 10_000 and row["kernels"] > 60
+
+
+def test_a_package_of_the_index_is_downloaded_and_is_what_it_says(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KDRIVER_CACHE", str(tmp_path))
+    (kernel,) = select_kernels(load_kernels(index), distro="debian12", kernel="newest")
+    package = kernel.package(PackageRole.HEADERS)
+    assert package is not None
+    deb = cached(package_urls(kernel, package), package.sha256, package.size_bytes, package.file_name)
+    assert read_control(deb)["Version"] == kernel.package_version
+    folder = f"usr/src/linux-headers-{kernel.release}"
+    names = unpack_deb(deb, tmp_path / "tree", members=lambda name: name == f"{folder}/Module.symvers")
+    assert names == (f"{folder}/Module.symvers",)
