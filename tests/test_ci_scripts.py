@@ -15,6 +15,7 @@ FAKE_PROGRAM = """#!/bin/sh
 echo "$(basename "$0") $*" >> "$FAKE_CALLS"
 case "$*" in
     "$FAKE_FAILS"*) echo "a reason" >&2; exit 5 ;;
+    "$FAKE_HANGS"*) exec sleep 300 ;;
 esac
 """
 
@@ -75,41 +76,56 @@ def _fake_checkout(folder: Path) -> Path:
     return checkout
 
 
-def _quickstart(folder: Path, *arguments: str, fails: str = "nothing") -> tuple[subprocess.CompletedProcess[str], str]:
-    """Run the real script with recorded programs in place of those that do the work; with what was called."""
-    checkout = folder / "checkout"
-    if not checkout.exists():
-        _fake_checkout(folder)
-        programs = checkout / ".venv" / "bin"
-        programs.mkdir(parents=True)
-        for program in (checkout / "ci" / "setup", programs / "kdriver", programs / "python"):
-            program.write_text(FAKE_PROGRAM)
-            program.chmod(0o755)
-    calls = folder / "calls"
-    calls.write_text("")
-    env = {"FAKE_CALLS": str(calls), "FAKE_FAILS": fails, "KDRIVER_QUICKSTART_DIR": ""}
-    done = _run(["ci/quickstart", *arguments], cwd=checkout, env=env)
-    return done, calls.read_text()
+@pytest.fixture
+def recorded(tmp_path: Path) -> Path:
+    """A checkout with the real ci/quickstart, and programs that only record their call in place of those that work."""
+    checkout = _fake_checkout(tmp_path)
+    programs = checkout / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    for program in (checkout / "ci" / "setup", programs / "kdriver", programs / "python"):
+        program.write_text(FAKE_PROGRAM)
+        program.chmod(0o755)
+    return checkout
 
 
-def test_quickstart_goes_the_whole_path_in_order(tmp_path: Path) -> None:
-    done, calls = _quickstart(tmp_path)
+def _recording(checkout: Path, *, fails: str = "nothing", hangs: str = "nothing") -> dict[str, str]:
+    calls = str(checkout / "calls")
+    return {"FAKE_CALLS": calls, "FAKE_FAILS": fails, "FAKE_HANGS": hangs, "KDRIVER_QUICKSTART_DIR": ""}
+
+
+def test_quickstart_goes_the_whole_path_in_order(recorded: Path) -> None:
+    done = _run(["ci/quickstart"], cwd=recorded, env=_recording(recorded))
     assert done.returncode == 0, done.stdout + done.stderr
-    commands = [" ".join(line.split()[:3]) for line in calls.splitlines()]
+    calls = (recorded / "calls").read_text().splitlines()
+    commands = [" ".join(line.split()[:3]) for line in calls]
     assert commands[:3] == ["setup --for run", "kdriver index update", "kdriver index list"]
-    assert [word.split()[1] for word in commands[3:7]] == ["build", "verify", "repo", "publish"]
-    assert "host_guest.py" in calls.splitlines()[-1]
-    transcript = (tmp_path / "checkout" / "quickstart.d" / "transcript.txt").read_text()
-    assert "$ kdriver index update --distro debian12" in transcript
-    assert done.stdout.startswith(transcript.splitlines()[0])
+    assert [command.split()[1] for command in commands[3:7]] == ["build", "verify", "repo", "publish"]
+    assert "host_guest.py" in calls[-1]
+    assert (recorded / "quickstart.d" / "transcript.txt").read_text() == done.stdout
+    assert "$ kdriver index update --distro debian12" in done.stdout
 
 
-def test_quickstart_stops_at_the_first_failure_and_names_the_log(tmp_path: Path) -> None:
-    done, calls = _quickstart(tmp_path, fails="verify")
+def test_quickstart_stops_at_the_first_failure_and_names_the_log(recorded: Path) -> None:
+    done = _run(["ci/quickstart"], cwd=recorded, env=_recording(recorded, fails="verify"))
     assert done.returncode == 5
-    assert calls.splitlines()[-1].startswith("kdriver verify")
-    last = done.stdout.splitlines()[-2:]
-    assert "failed with exit status 5: kdriver verify" in last[0]
-    log = tmp_path / "checkout" / last[1].split("log: ")[1]
-    assert log.read_text() == "a reason\n"
-    assert "log: quickstart.d/logs/" in last[1]
+    assert (recorded / "calls").read_text().splitlines()[-1].startswith("kdriver verify")
+    fault, where = done.stdout.splitlines()[-2:]
+    assert "failed with exit status 5: kdriver verify" in fault
+    log = where.split("log: ")[1]
+    assert log.startswith("quickstart.d/logs/")
+    assert (recorded / log).read_text() == "a reason\n"
+
+
+def test_quickstart_that_is_ended_leaves_nothing_running(recorded: Path) -> None:
+    environment = {**os.environ, **_recording(recorded, hangs="build")}
+    with subprocess.Popen(
+        ["ci/quickstart"], cwd=recorded, env=environment, stdout=subprocess.PIPE, text=True
+    ) as script:
+        assert script.stdout is not None
+        while "kdriver build" not in script.stdout.readline():
+            assert script.poll() is None
+        script.terminate()
+        # The end of its output: nothing that it started holds the pipe any more.
+        script.communicate(timeout=20)
+        assert script.returncode == 143
+    assert "verify" not in (recorded / "calls").read_text()
