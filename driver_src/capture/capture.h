@@ -97,6 +97,8 @@ struct kd_merge *kd_merge_new(unsigned int cpus, bool sort, void (*see)(__u32 ti
 void kd_merge_free(struct kd_merge *merge);
 int kd_merge_add(struct kd_merge *merge, unsigned int cpu, const void *block, __u32 size);
 size_t kd_merge_bytes(const struct kd_merge *merge);
+/* The most bytes that one CPU has added since this was last asked. */
+size_t kd_merge_fullest(struct kd_merge *merge);
 /* Gives emit all blocks with a time up to horizon, or beyond now (the clock was set back), oldest first. Stops early
  * and returns what emit returned when that is not 0. The block is freed when emit returns. */
 typedef int (*kd_emit)(void *context, unsigned int cpu, const void *block, __u32 size);

@@ -2,8 +2,8 @@
 /*
  * kd-capture: opens a driver, reads its rings, prints its events.
  *
- * The loop polls: nobody wakes a reader, so events cost nothing for it, and this program never wakes itself by the
- * system calls that it makes. It looks every millisecond while there is much, every 30 ms while there is nothing.
+ * The loop polls: nobody wakes a reader, so an event costs nothing for it, and this program never wakes itself by the
+ * system calls that it makes. How long it pauses follows from how full the rings were.
  */
 #include <errno.h>
 #include <poll.h>
@@ -22,8 +22,7 @@
 /* How long an unfinished block may hold up its ring before it is passed over. */
 #define BLOCKED_NS (1000 * MS)
 #define QUEUED_BYTES_MAX (64u << 20)
-#define PAUSE_MIN_MS 1
-#define PAUSE_MAX_MS 30
+#define PAUSE_MAX_MS 10
 
 static volatile sig_atomic_t stopped;
 
@@ -106,8 +105,6 @@ int kd_session_emit(void *context, unsigned int cpu, const void *bytes, __u32 si
 	}
 	if (session->end && block.ts > session->end)
 		return 0;
-	if (block.tid != session->self)
-		session->seen++;
 	kd_process_learn(&block);
 	if (wanted(session, &block))
 		print_block(session, &block);
@@ -181,11 +178,23 @@ static void pause_until(const struct kd_session *session, int pause_ms)
 		kd_control_read((struct kd_session *)session);
 }
 
+/* None while a ring is more than an eighth full, longer and longer while all are less than a sixty-fourth full. */
+static int next_pause(const struct kd_session *session, int pause_ms)
+{
+	size_t filled = kd_merge_fullest(session->merge), ring = session->driver->buffer_bytes;
+
+	if (filled > ring / 8)
+		return 0;
+	if (filled > ring / 64)
+		return pause_ms > 1 ? pause_ms / 2 : 1;
+	return pause_ms * 2 + 1 < PAUSE_MAX_MS ? pause_ms * 2 + 1 : PAUSE_MAX_MS;
+}
+
 static void run(struct kd_session *session)
 {
 	double duration_s = session->options->duration_s;
 	__u64 deadline = duration_s > 0 ? monotonic_ns() + (__u64)(duration_s * 1e9) : ~0ULL, now;
-	int pause_ms = PAUSE_MIN_MS;
+	int pause_ms = 1;
 
 	while (!session->done && !stopped && !kd_out_closed()) {
 		now = monotonic_ns();
@@ -194,12 +203,9 @@ static void run(struct kd_session *session)
 		if (deadline - now < (__u64)pause_ms * MS)
 			pause_ms = (int)((deadline - now) / MS) + 1;
 		pause_until(session, pause_ms);
-		session->seen = 0;
 		round_of(session, WINDOW_NS);
 		kd_out_flush();
-		pause_ms = session->seen > 0 ? PAUSE_MIN_MS : pause_ms * 2;
-		if (pause_ms > PAUSE_MAX_MS)
-			pause_ms = PAUSE_MAX_MS;
+		pause_ms = next_pause(session, pause_ms);
 	}
 	session->end = session->driver->ops->now(session->driver);
 	session->driver->ops->stop(session->driver);

@@ -25,6 +25,7 @@ struct queue {
 	size_t capacity;
 	size_t head; /* counts up; slot = head & (capacity - 1) */
 	size_t tail;
+	size_t added; /* bytes since kd_merge_fullest was asked */
 };
 
 struct kd_merge {
@@ -125,12 +126,26 @@ int kd_merge_add(struct kd_merge *merge, unsigned int cpu, const void *block, __
 	}
 	*queue_slot(queue, position) = item;
 	merge->bytes += size;
+	queue->added += size;
 	return 0;
 }
 
 size_t kd_merge_bytes(const struct kd_merge *merge)
 {
 	return merge->bytes;
+}
+
+size_t kd_merge_fullest(struct kd_merge *merge)
+{
+	size_t fullest = 0;
+	unsigned int cpu;
+
+	for (cpu = 0; cpu < merge->cpus; cpu++) {
+		if (merge->queues[cpu].added > fullest)
+			fullest = merge->queues[cpu].added;
+		merge->queues[cpu].added = 0;
+	}
+	return fullest;
 }
 
 static __u64 head_time(const struct kd_merge *merge, unsigned int cpu, __u64 now)

@@ -17,7 +17,6 @@ struct kd_session {
 	__u64 end; /* when it was told to stop: hooks go one after the other, events end at one time; 0: not yet */
 	unsigned long long printed;
 	unsigned long long malformed;
-	unsigned long long seen; /* events of others, in this round */
 };
 
 /* A kd_emit: prints a block that is wanted. */
