@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from pathlib import Path
 from builder.environment import build_environment
 from builder.failure import Failure, StepError, relevant_lines
 from builder.headers import HeaderTree
-from builder.source import digest_folder
+from builder.source import copy_folder, digest_folder
 from builder.toolchain import Compiler
 from kdriver.executors.task import Executor, Task
 
@@ -124,7 +123,7 @@ def run_probes(
     log.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix=".probe-", dir=cache) as scratch:
         folder = Path(scratch) / "probes"
-        shutil.copytree(probes, folder)
+        copy_folder(probes, folder)
         (folder / "Kbuild").write_text(probe_kbuild(stems, compiler.version[0]))
         task = Task(
             argv=tuple(probe_argv(tree.build_dir, folder, compiler.path)),

@@ -7,7 +7,6 @@ import shutil
 import tempfile
 import tomllib
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from kdriver.core.artifact import DriverKind, DriverVersion
@@ -22,6 +21,8 @@ _FOLDERS: dict[DriverKind, tuple[str, ...]] = {
 }
 """What of the driver source a kind is built from; bpf needs the compile probes that stand with the module. The
 catalogue counts by what is rendered from it."""
+_SOURCE_SUFFIXES = (".c", ".h", ".S", ".toml", ".mk")
+_SOURCE_NAMES = ("Kbuild", "Makefile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +67,32 @@ def load_source(folder: Path | None = None) -> DriverSource:
     return DriverSource(folder, DriverVersion(**texts), tuple(kinds) or tuple(DriverKind))
 
 
+def is_source(path: Path) -> bool:
+    """Whether a file of a driver source is written by people: what make leaves behind when someone builds by hand
+    there (objects, modules, *.mod.c, hidden files) neither counts nor is taken along."""
+    if path.name.startswith(".") or path.name.endswith(".mod.c"):
+        return False
+    return path.suffix in _SOURCE_SUFFIXES or path.name in _SOURCE_NAMES
+
+
 def digest_folder(folder: Path) -> str:
-    """SHA-256 over the names and contents of all files in a folder, of any depth; hidden files and editors' backups
-    do not count. A folder that is missing has the digest of an empty one."""
+    """SHA-256 over the names and contents of all source files in a folder, of any depth. A folder that is missing has
+    the digest of an empty one."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if not path.is_file() or name.endswith("~") or any(part.startswith(".") for part in name.split("/")):
-            continue
-        content = path.read_bytes()
-        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+        if path.is_file() and is_source(path):
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
+
+
+def copy_folder(folder: Path, into: Path) -> None:
+    """Copy the source files of a folder; one that is missing is none."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and is_source(path):
+            target = into / path.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
 
 
 def digest_source(source: DriverSource, kind: DriverKind, generated: Path) -> str:
@@ -92,9 +108,9 @@ def copy_source(source: DriverSource, kind: DriverKind, generated: Path, into: P
     """Copy what a kind is built from: `into`/<folder> for each folder and `into`/gen with the rendered headers, which
     is returned."""
     for name in _FOLDERS[kind]:
-        if (source.folder / name).is_dir():
-            shutil.copytree(source.folder / name, into / name, dirs_exist_ok=True)
-    shutil.copytree(generated, into / "gen")
+        copy_folder(source.folder / name, into / name)
+    (into / "gen").mkdir()
+    copy_folder(generated, into / "gen")
     return into / "gen"
 
 
@@ -120,9 +136,3 @@ def render_headers(source: DriverSource, cache: Path) -> Path:
                 if not kept.is_dir():  # else another process was first with the same content
                     raise
     return kept
-
-
-@lru_cache(maxsize=256)
-def digest_file(path: Path) -> str:
-    """SHA-256 of one file that does not change while kdriver runs."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -12,7 +12,7 @@ from pathlib import Path
 from builder.failure import Failure, StepError
 from builder.kinds.core import headers_digest
 from builder.kinds.step import Workplace
-from builder.source import DriverSource, digest_folder, load_source, render_headers
+from builder.source import DriverSource, copy_folder, digest_folder, load_source, render_headers
 from builder.toolchain import Compiler, find_gccs
 from kdriver.core.paths import cache_dir
 from kdriver.executors.local import LocalExecutor
@@ -85,9 +85,8 @@ def _build(
         with tempfile.TemporaryDirectory(prefix=f".{folder}-", dir=store) as scratch:
             root = Path(scratch)
             for part in ("common", folder):
-                if (source.folder / part).is_dir():
-                    shutil.copytree(source.folder / part, root / part)
-            shutil.copytree(generated, root / "gen")
+                copy_folder(source.folder / part, root / part)
+            copy_folder(generated, root / "gen")
             (root / "out").mkdir()
             log = log_dir / f"{folder}.log"
             log.unlink(missing_ok=True)
