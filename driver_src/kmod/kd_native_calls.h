@@ -521,7 +521,6 @@ enum kd_drop_kind {
 	X(133, 81, "fchdir") \
 	X(135, 139, "sysfs") \
 	X(136, 135, "personality") \
-	X(137, 183, "afs_syscall") \
 	X(138, 122, "setfsuid") \
 	X(139, 123, "setfsgid") \
 	X(140, 8, "_llseek") \
@@ -572,7 +571,6 @@ enum kd_drop_kind {
 	X(186, 131, "sigaltstack") \
 	X(187, 40, "sendfile") \
 	X(188, 181, "getpmsg") \
-	X(189, 182, "putpmsg") \
 	X(190, 58, "vfork") \
 	X(191, 97, "ugetrlimit") \
 	X(192, 9, "mmap2") \
@@ -652,7 +650,6 @@ enum kd_drop_kind {
 	X(269, 138, "fstatfs64") \
 	X(270, 234, "tgkill") \
 	X(271, 235, "utimes") \
-	X(273, 236, "vserver") \
 	X(274, 237, "mbind") \
 	X(275, 239, "get_mempolicy") \
 	X(276, 238, "set_mempolicy") \

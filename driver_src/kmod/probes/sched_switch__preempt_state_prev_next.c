@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-/* The sched_switch tracepoint's probe: 5.18 before its stable fix. A second declaration that differs is an error. */
+/* The sched_switch tracepoint's probe: since 5.18, until the stable kernels of 5.18. A second declaration that differs is an error. */
 #include <linux/sched.h>
 #include <trace/events/sched.h>
 
