@@ -105,35 +105,46 @@ def run_update(
     http: Http | None = None,
     now: datetime.datetime | None = None,
     report: Report | None = None,
+    allow_stale: bool = False,
 ) -> tuple[RowResult, ...]:
     """Update the index, and return one result per plan.
+
+    allow_stale: take signed suites whose time has passed (an archived or frozen mirror), with a warning.
 
     A suite that fails keeps its last good state and is named in its row's result; the index is then partial.
     Raises ConfigError at once when the machine lacks something, or when another update is running; the error
     of the first suite when of all rows not one suite could be asked.
     """
-    http = http or Http()
-    now = now or datetime.datetime.now(datetime.UTC)
+    run = _Run(path, http or Http(), now or datetime.datetime.now(datetime.UTC), report or _say_nothing, allow_stale)
     with locked(path):
-        results = tuple(_update_row(plan, path, http, now, report or _say_nothing) for plan in plans)
+        results = tuple(_update_row(plan, run) for plan in plans)
     errors = [error for result in results for error in result.errors]
     if errors and len(errors) == sum(len(plan.sources) for plan in plans):
         raise next((error for error in errors if isinstance(error, IntegrityError)), errors[0])
     return results
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    path: Path | None
+    http: Http
+    now: datetime.datetime
+    report: Report
+    allow_stale: bool
+
+
 def _say_nothing(text: str) -> None:
     del text
 
 
-def _update_row(plan: RowPlan, path: Path | None, http: Http, now: datetime.datetime, report: Report) -> RowResult:
+def _update_row(plan: RowPlan, run: _Run) -> RowResult:
     started = time.monotonic()
     row = plan.row
-    old = read_row(row.id, path)
+    old = read_row(row.id, run.path)
     states, records, bytes_read, errors = [], [], [], []
     for source in plan.sources:
-        report(f"{row.id} {source.suite}")
-        state, record, count, error = _update_suite(row, source, path, http, now)
+        run.report(f"{row.id} {source.suite}")
+        state, record, count, error = _update_suite(row, source, run)
         states.append(state)
         bytes_read.append((source.suite, count))
         if record is not None:
@@ -142,20 +153,22 @@ def _update_row(plan: RowPlan, path: Path | None, http: Http, now: datetime.date
             errors.append(error)
     known = old.kernels if old is not None else ()
     kernels = merge_kernels(known, family_of(row.family).kernels(row, records))
-    index = RowIndex(row.id, now.isoformat(timespec="seconds"), tuple(states), kernels)
+    index = RowIndex(row.id, run.now.isoformat(timespec="seconds"), tuple(states), kernels)
     if records or old is not None:
-        write_row(index, path)
+        write_row(index, run.path)
     keys = {kernel.key for kernel in known}
     new = tuple(kernel.key for kernel in kernels if kernel.key not in keys)
     return RowResult(index, new, tuple(bytes_read), time.monotonic() - started, tuple(errors))
 
 
 def _update_suite(
-    row: DistroRow, source: SuiteSource, path: Path | None, http: Http, now: datetime.datetime
+    row: DistroRow, source: SuiteSource, run: _Run
 ) -> tuple[SuiteState, SuiteRecord | None, int, KdriverError | None]:
-    previous = read_record(row.id, source.suite, path)
+    previous = read_record(row.id, source.suite, run.path)
     try:
-        fetched = family_of(row.family).fetch(row, source, previous, now=now, http=http)
+        fetched = family_of(row.family).fetch(
+            row, source, previous, now=run.now, http=run.http, allow_stale=run.allow_stale
+        )
     except ConfigError:
         raise
     except (DownloadError, IntegrityError) as error:
@@ -165,6 +178,6 @@ def _update_suite(
         return state, previous, 0, error
     record = fetched.record
     if record != previous:
-        write_record(row.id, record, path)
+        write_record(row.id, record, run.path)
     state = SuiteState(source.suite, source.archive, fetched.outcome, "", record.date, record.checked)
     return state, record, fetched.bytes_read, None

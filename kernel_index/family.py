@@ -28,8 +28,12 @@ class Family(Protocol):
         *,
         now: datetime.datetime,
         http: Http,
+        allow_stale: bool = False,
     ) -> SuiteFetch:
-        """The suite's state now. Raises ConfigError, DownloadError or IntegrityError."""
+        """The suite's state now. allow_stale: take one whose time has passed, with a warning.
+
+        Raises ConfigError, DownloadError or IntegrityError.
+        """
 
     def kernels(self, row: DistroRow, records: Sequence[SuiteRecord]) -> tuple[Kernel, ...]:
         """The kernels that the suites hold together, sorted by release; first_seen is left empty."""

@@ -42,9 +42,16 @@ def command() -> None:
     help="Ask this mirror and no other: a server's root or one archive's folder, or ARCHIVE=URL for one archive "
     "(main=…, security=…). May be repeated. KDRIVER_MIRROR sets it for every command.",
 )
+@click.option(
+    "--allow-stale",
+    is_flag=True,
+    envvar="KDRIVER_ALLOW_STALE",
+    help="Take signed suites whose Valid-Until has passed: an archived or frozen mirror. Each is named. Also "
+    "KDRIVER_ALLOW_STALE=1.",
+)
 @click.option("-n", "--dry-run", is_flag=True, help="Print what would be asked, ask nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def update(distro: str | None, mirrors: tuple[str, ...], dry_run: bool, as_json: bool) -> int:
+def update(distro: str | None, mirrors: tuple[str, ...], allow_stale: bool, dry_run: bool, as_json: bool) -> int:
     """Ask the distributions' repositories which kernels exist.
 
     Exit status 1: a suite failed; it keeps its last good state and is named. 6: a signature, digest or date
@@ -64,7 +71,7 @@ def update(distro: str | None, mirrors: tuple[str, ...], dry_run: bool, as_json:
             display.update(task, description=text)
             display.advance(task)
 
-        results = run_update(plans, report=report)
+        results = run_update(plans, report=report, allow_stale=allow_stale)
     if as_json:
         console.print_json([result.to_json() for result in results])
     else:

@@ -77,7 +77,8 @@ def parse_release(text: str, *, subject: str) -> Release:
 
 
 def check_release(release: Release, *, suite: str, now: datetime.datetime, subject: str) -> None:
-    """Raise unless the Release is this suite's and believable at `now`: StaleError, or IntegrityError."""
+    """Raise IntegrityError unless the Release is this suite's and not from the future. Whether its time has
+    passed is check_still_valid's question."""
     if suite not in (release.codename, release.suite):
         raise IntegrityError(
             f"{subject}: the mirror sent the Release of {release.codename or release.suite or 'no suite'}",
@@ -88,7 +89,6 @@ def check_release(release: Release, *, suite: str, now: datetime.datetime, subje
             f"{subject}: its Release is dated {_day(release.date)}, which is in the future",
             hint="Set this machine's clock, or use another mirror.",
         )
-    check_still_valid(release.valid_until, now=now, subject=subject)
 
 
 def check_still_valid(valid_until: datetime.datetime | None, *, now: datetime.datetime, subject: str) -> None:
@@ -96,7 +96,7 @@ def check_still_valid(valid_until: datetime.datetime | None, *, now: datetime.da
     if valid_until is not None and now > valid_until:
         raise StaleError(
             f"{subject}: its Release was valid until {_day(valid_until)}; the mirror is out of date",
-            hint="Use another mirror, and check this machine's clock.",
+            hint="Use another mirror, or check this machine's clock; --allow-stale takes a frozen mirror as it is.",
         )
 
 

@@ -36,7 +36,10 @@ _PACKAGE = re.compile(r"^Package:[ \t]*(\S+)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class SuiteRequest:
-    """All that fetching one suite needs. wanted: says of a package's name whether it is kept."""
+    """All that fetching one suite needs. wanted: says of a package's name whether it is kept.
+
+    allow_stale: whether a Release whose time has passed is taken, with a warning.
+    """
 
     row: DistroRow
     archive: Archive
@@ -46,6 +49,7 @@ class SuiteRequest:
     previous: SuiteRecord | None
     now: datetime.datetime
     http: Http
+    allow_stale: bool = False
 
     @property
     def asked(self) -> str:
@@ -191,8 +195,16 @@ def _validators(mirror: str, answer: _Answer) -> tuple[tuple[str, str, str], ...
 
 def _check_unchanged(previous: SuiteRecord, request: SuiteRequest) -> None:
     if previous.valid_until:
-        valid_until = datetime.datetime.fromisoformat(previous.valid_until)
+        _check_fresh(datetime.datetime.fromisoformat(previous.valid_until), request)
+
+
+def _check_fresh(valid_until: datetime.datetime | None, request: SuiteRequest) -> None:
+    try:
         check_still_valid(valid_until, now=request.now, subject=request.subject)
+    except StaleError as error:
+        if not request.allow_stale:
+            raise
+        logger.warning("%s; it is taken all the same, as was asked for", error.message)
 
 
 def _verified_release(body: bytes, request: SuiteRequest) -> Release:
@@ -205,6 +217,7 @@ def _verified_release(body: bytes, request: SuiteRequest) -> Release:
     )
     release = parse_release(text, subject=request.subject)
     check_release(release, suite=request.source.suite, now=request.now, subject=request.subject)
+    _check_fresh(release.valid_until, request)
     return release
 
 

@@ -116,6 +116,7 @@ class DebianLike:
         *,
         now: datetime.datetime,
         http: Http,
+        allow_stale: bool = False,
     ) -> SuiteFetch:
         """Family.fetch. Of several architectures only the first is crawled so far."""
         return fetch_suite(
@@ -128,6 +129,7 @@ class DebianLike:
                 previous=previous,
                 now=now,
                 http=http,
+                allow_stale=allow_stale,
             )
         )
 
@@ -168,9 +170,20 @@ class DebianLike:
                 if not name.startswith(prefix) or self.release_pattern.match(release) is None:
                     continue
                 for offer in offers.of(name):
-                    if offer.package.arch == deb_arch and not _named_release(offer.package, prefix):
+                    if offer.package.arch == deb_arch and not self._named_release(offer.package, prefix):
                         found.add((release, offer.package.version))
         return sorted(found)
+
+    def _named_release(self, package: BinaryPackage, prefix: str) -> Relation | None:
+        """The relation by which a metapackage names the newest package of its kind; None for any other package.
+
+        Up to 6.12 it is a metapackage's only dependency; in 7.x linux-base-* and linux-modules-* stand beside it.
+        """
+        for group in _relations(package):
+            name = group[0].name
+            if len(group) == 1 and name.startswith(prefix) and self.release_pattern.match(name.removeprefix(prefix)):
+                return group[0]
+        return None
 
     def _named_by(self, offers: Offers) -> dict[tuple[str, str], tuple[str, ...]]:
         """(`uname -r`, version) to the metapackages that name it: of each the newest in the suites that apt takes
@@ -181,7 +194,7 @@ class DebianLike:
                 continue
             done: set[str] = set()
             for offer in offers.of(name):
-                release = _named_release(offer.package, "linux-image-")
+                release = self._named_release(offer.package, "linux-image-")
                 label = name if offer.automatic else f"{offer.suite}/{name}"
                 if not release or label in done:
                     continue
@@ -236,17 +249,6 @@ _ROLES = tuple(PackageRole)
 
 def _role_order(item: tuple[PackageRole, Offer]) -> int:
     return _ROLES.index(item[0])
-
-
-def _named_release(package: BinaryPackage, prefix: str) -> Relation | None:
-    """The relation by which a metapackage names the newest package of its kind; None for any other package.
-
-    A metapackage has exactly one dependency, on a package of the same prefix.
-    """
-    groups = _relations(package)
-    if len(groups) == 1 and len(groups[0]) == 1 and groups[0][0].name.startswith(prefix):
-        return groups[0][0]
-    return None
 
 
 def _relations(package: BinaryPackage) -> tuple[tuple[Relation, ...], ...]:

@@ -179,6 +179,20 @@ def test_a_release_whose_time_has_passed_is_refused(
     assert f"was valid until {NOW - 2 * DAY:%Y-%m-%d %H:%M} UTC; the mirror is out of date" in said
 
 
+def test_a_frozen_mirror_is_taken_when_asked_for_and_named(
+    distribution: Distribution, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    distribution.main.publish("clover", kernel(), date=NOW - 9 * DAY, valid_until=NOW - 2 * DAY)
+    for _ in range(2):
+        caplog.clear()
+        assert run(["index", "update", "--allow-stale"]) == 0
+        assert "debian99 clover: its Release was valid until" in caplog.text
+    distribution.main.publish("clover", kernel(), date=NOW, valid_until=NOW - DAY, key=distribution.stranger)
+    capsys.readouterr()
+    assert run(["index", "update", "--allow-stale"]) == 1
+    assert "not signed by a key" in capsys.readouterr().out
+
+
 def test_a_state_that_was_good_is_refused_once_its_time_has_passed(
     distribution: Distribution, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -341,6 +355,14 @@ def test_without_space_one_line_says_so(distribution: Distribution, capsys: pyte
         assert not list(distribution.index.rglob("*.part"))
     finally:
         subprocess.run(["umount", str(distribution.index)], check=True)
+
+
+def test_an_index_that_cannot_be_written_is_said_so(
+    distribution: Distribution, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (distribution.index.parent / "file").write_text("in the way")
+    monkeypatch.setenv("KDRIVER_INDEX", str(distribution.index.parent / "file" / "index"))
+    assert "the kernel index cannot be written there (Not a directory)" in refused(capsys, 2)
 
 
 def test_the_index_document_says_how_the_update_went(

@@ -173,6 +173,20 @@ def test_metapackages_are_no_kernels_and_name_the_newest() -> None:
     }
 
 
+def test_a_metapackage_may_depend_on_more_than_the_kernel() -> None:
+    version = "7.3.4-1~bpo13+1"
+    release = "7.3.4+deb13-amd64"
+    entries = [
+        Entry(f"linux-image-{release}", version, f"linux-binary-{release} (= {version})"),
+        Entry(f"linux-binary-{release}", version),
+        Entry(
+            "linux-image-amd64", version, f"linux-base-amd64, linux-image-{release} (= {version}), linux-modules-amd64"
+        ),
+    ]
+    found = kernels(suite("trixie-backports", entries, automatic=False))
+    assert {name: one.named_by for name, one in found.items()} == {release: ("trixie-backports/linux-image-amd64",)}
+
+
 def test_two_builds_of_one_release_are_two_kernels() -> None:
     entries = [*kernel("6.1.0-56", "6.1.192-2"), *kernel("6.1.0-56", "6.1.192-3")]
     found = FAMILY.kernels(ROW, [suite("bookworm", entries)])
