@@ -40,6 +40,9 @@ struct plan {
 	long events_bytes_max;
 };
 
+extern struct plan plan;
+bool plan_read(char *bad_line, size_t size);
+
 /* result.c: JSON lines on the second serial port. */
 int result_open(void);
 void result_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));

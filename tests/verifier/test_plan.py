@@ -10,7 +10,7 @@ from kdriver.verifier.image import GuestKernel
 from kdriver.verifier.plan import DriverUnderTest, GuestPlan, Limits, guest_entries, plan_text
 from tests.fakes.guest_tools import FakeTools
 
-GUEST_SOURCE = Path(__file__).resolve().parent.parent.parent / "driver_src" / "guest" / "kd-guest.c"
+GUEST_SOURCE = Path(__file__).resolve().parent.parent.parent / "driver_src" / "guest" / "plan.c"
 STAGES = ("load", "open", "cases", "flush", "switch", "pressure", "snaplen", "quit", "overrun", "unload")
 
 
