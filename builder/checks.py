@@ -13,6 +13,7 @@ from kdriver.inspect.elf import ModuleFacts, ObjectFacts, read_object
 from kdriver.inspect.symvers import compare_symbols
 
 _WARNING = re.compile(r"\b(warning|WARNING)\b:? ")
+_PROGRAM = re.compile(r"^int (kd_f_\w+)\(", re.M)
 GPL_COMPATIBLE = ("GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL")
 """Licences that the kernel takes as compatible. Source: include/linux/license.h."""
 PROGRAM_SECTIONS = ("raw_tp/", "raw_tracepoint/", "tp/", "tracepoint/", "tp_btf/", "kprobe/", "kretprobe/")
@@ -46,26 +47,38 @@ def check_module(
         problems.append(f"the license {module.value('license')!r} is not compatible with the kernel's")
     if module.value("name") not in ("", name):
         problems.append(f"the module is called {module.value('name')}, {name} was asked for")
-    expected = {"version": driver.version, "kd_api": driver.api, "kd_schema": driver.schema}
+    expected = {
+        "version": driver.version,
+        "kd_api": driver.api,
+        "kd_schema": driver.schema,
+        "api_version": driver.compat_api,
+        "schema_version": driver.compat_schema,
+    }
     for key, value in expected.items():
         if module.value(key) != value:
             problems.append(f"modinfo {key} is {module.value(key) or 'missing'}, {value} was expected")
     return problems
 
 
-def check_bpf(path: Path, release: str) -> list[str]:
-    """A per-kernel eBPF object: programs, licence, types, and the release that its loader compares with the host's."""
+def rendered_programs(header: str) -> tuple[str, ...]:
+    """The programs that the text of a rendered kd_programs.h defines, in its order."""
+    return tuple(_PROGRAM.findall(header))
+
+
+def check_bpf(path: Path, release: str, programs: tuple[str, ...] = ()) -> list[str]:
+    """A per-kernel eBPF object: programs, licence, types, and the release that its loader compares with the host's.
+    programs: those that must be in it."""
     found = read_object(path)
-    problems = _check_object(found)
+    problems = _check_object(found, programs)
     if found.text("kd_release") != release:
         problems.append(f"section kd_release says {found.text('kd_release') or 'nothing'}, {release} was asked for")
     return problems
 
 
-def check_core(path: Path) -> list[str]:
+def check_core(path: Path, programs: tuple[str, ...] = ()) -> list[str]:
     """A CO-RE object: programs, licence, types, and relocations that move its accesses on the running kernel."""
     found = read_object(path)
-    problems = _check_object(found)
+    problems = _check_object(found, programs)
     try:
         if not count_core_relocations(found.sections.get(".BTF.ext", b"")):
             problems.append("section .BTF.ext holds no CO-RE relocations: accesses would not fit any other kernel")
@@ -74,7 +87,7 @@ def check_core(path: Path) -> list[str]:
     return problems
 
 
-def _check_object(found: ObjectFacts) -> list[str]:
+def _check_object(found: ObjectFacts, expected: tuple[str, ...]) -> list[str]:
     problems = []
     if found.machine != "EM_BPF":
         problems.append(f"the object is for {found.machine}, not for eBPF")
@@ -86,6 +99,9 @@ def _check_object(found: ObjectFacts) -> list[str]:
         for name in programs
         if not name.startswith(PROGRAM_SECTIONS)
     ]
+    missing = [name for name in expected if name not in found.functions]
+    if missing:
+        problems.append(f"{len(missing)} programs are missing, {missing[0]} first")
     if found.text("license") not in GPL_COMPATIBLE:
         problems.append(f"section license says {found.text('license') or 'nothing'}, GPL was expected")
     try:

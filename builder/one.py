@@ -85,11 +85,13 @@ def _check(plan: BuildPlan, bench: Bench, file: Path, prepared: Prepared | None,
     problems = [f"the compiler warned: {work.shorten(line)}" for line in warnings[:1]]
     if len(warnings) > 1:
         problems.append(f"and {len(warnings) - 1} more warnings")
+    header = bench.generated / "kd_programs.h"
+    programs = checks.rendered_programs(header.read_text()) if header.is_file() else ()
     vermagic = ""
     if prepared is None:
-        problems += checks.check_core(file)
+        problems += checks.check_core(file, programs)
     elif plan.kind is DriverKind.BPF:
-        problems += checks.check_bpf(file, plan.kernel.release)
+        problems += checks.check_bpf(file, plan.kernel.release, programs)
     else:
         module = read_module(file)
         vermagic = module.vermagic

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.checks import check_bpf, check_core, check_module, find_warnings
+from builder.checks import check_bpf, check_core, check_module, find_warnings, rendered_programs
 from builder.toolchain import load_table
 from kdriver.core.artifact import DriverKind, DriverVersion
 from kdriver.inspect.elf import ModuleFacts
@@ -21,6 +21,8 @@ GOOD = ModuleFacts(
         ("version", "9.8.7"),
         ("kd_api", "1.2.3"),
         ("kd_schema", "4.5.6"),
+        ("api_version", "10.1.0"),
+        ("schema_version", "4.5.1"),
         ("name", "kdriver"),
         ("vermagic", "1.2.3-tiny SMP mod_unload modversions "),
     ),
@@ -60,6 +62,9 @@ def test_right_module_has_no_problem() -> None:
         pytest.param(with_value("license", "Proprietary"), "the license 'Proprietary' is not compatible", id="license"),
         pytest.param(with_value("version", "9.8.6"), "modinfo version is 9.8.6, 9.8.7 was expected", id="version"),
         pytest.param(with_value("kd_schema", ""), "modinfo kd_schema is missing, 4.5.6 was expected", id="schema"),
+        pytest.param(
+            with_value("api_version", "9.0.0"), "modinfo api_version is 9.0.0, 10.1.0 was expected", id="libscap"
+        ),
         pytest.param(with_value("name", "other"), "the module is called other, kdriver was asked for", id="name"),
         pytest.param(
             replace(GOOD, versions={}, undefined=()), "the kernel wants symbol CRCs, the module has none", id="no crcs"
@@ -129,6 +134,14 @@ def compiled(folder: Path, text: str, *flags: str) -> Path:
 def test_right_objects_have_no_problem(tmp_path: Path) -> None:
     assert check_bpf(compiled(tmp_path, HEAD + RELEASE + PROGRAM, "-g"), "1.2.3-tiny") == []
     assert check_core(compiled(tmp_path, HEAD + CORE, "-g")) == []
+
+
+def test_program_of_the_catalogue_that_is_missing_is_named(tmp_path: Path) -> None:
+    rendered = 'SEC("raw_tp/kd_fill")\nint kd_f_open_0(void *ctx)\n{\n}\n\nint kd_f_read_0(void *ctx)\n{\n}\n'
+    programs = rendered_programs(rendered)
+    assert programs == ("kd_f_open_0", "kd_f_read_0")
+    path = compiled(tmp_path, HEAD + CORE.replace("on_exit", "kd_f_open_0"), "-g")
+    assert check_core(path, programs) == ["1 programs are missing, kd_f_read_0 first"]
 
 
 @pytest.mark.parametrize(
