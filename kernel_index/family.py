@@ -5,13 +5,15 @@ from __future__ import annotations
 import datetime
 import importlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kdriver.core.errors import ConfigError
-from kdriver.core.http import Http
-from kdriver.core.kernel import Kernel
-from kernel_index.suites import SuiteFetch, SuiteRecord, SuiteSource
-from kernel_index.table import DistroRow
+
+if TYPE_CHECKING:
+    from kdriver.core.http import Http
+    from kdriver.core.kernel import Kernel
+    from kernel_index.suites import SuiteFetch, SuiteRecord, SuiteSource
+    from kernel_index.table import DistroRow
 
 
 class Family(Protocol):

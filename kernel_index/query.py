@@ -12,9 +12,9 @@ from kernel_index.table import DistroRow, load_table, select_rows
 
 NEWEST = "newest"
 KERNEL_HELP = (
-    "A key (debian/x86_64/6.1.0-56-amd64/6.1.192-2), a `uname -r` that only one build has, `newest` (what the "
-    "distribution installs today), `newest:6.12` (of that line), `newest:cloud-amd64` (of that flavour), or "
-    "`newest:6.12:cloud-amd64`."
+    "A key (debian/x86_64/6.1.0-56-amd64/6.1.192-2), a `uname -r` that only one build has, or `newest`: what the "
+    "distribution's metapackage names today; newest:6.12 of that line, newest:cloud-amd64 of that flavour, "
+    "newest:6.12:cloud-amd64 both."
 )
 """The help of every --kernel option."""
 

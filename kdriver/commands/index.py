@@ -9,16 +9,13 @@ import click
 
 from kdriver.core import console
 from kdriver.core.kernel import Kernel, PackageRole
+from kernel_index.query import KERNEL_HELP
 
 if TYPE_CHECKING:
     from kernel_index.crawl import RowPlan, RowResult
     from kernel_index.store import RowIndex
 
-_KERNEL_HELP = (
-    "A key (debian/x86_64/6.1.0-56-amd64/6.1.192-2), a `uname -r` that only one build has, or `newest`: what the "
-    "distribution's metapackage names today; newest:6.12 of that line, newest:cloud-amd64 of that flavour, "
-    "newest:6.12:cloud-amd64 both."
-)
+_WORDS_COLUMN = 4
 _HEADER_ROLES = (PackageRole.HEADERS, PackageRole.HEADERS_COMMON, PackageRole.KBUILD)
 
 
@@ -82,7 +79,7 @@ def update(distro: str | None, mirrors: tuple[str, ...], allow_stale: bool, dry_
 
 @command.command("list")
 @click.option("--distro", metavar="NAME", help="A distribution release (debian12) or family (debian); all without it.")
-@click.option("--kernel", metavar="KERNEL", help=_KERNEL_HELP)
+@click.option("--kernel", metavar="KERNEL", help=KERNEL_HELP)
 @click.option("--flavour", metavar="NAME", help="Kernels of this flavour only: amd64, cloud-amd64, rt-amd64.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document: a list of kernels.")
 def list_kernels(distro: str | None, kernel: str | None, flavour: str | None, as_json: bool) -> None:
@@ -156,7 +153,9 @@ def _print_result(result: RowResult) -> None:
         for suite in result.index.suites
     ]
     title = result.index.distro_release
-    console.print_table(("SUITE", "OUTCOME", "RELEASE OF", "READ", "REASON"), rows, title=title)
+    shown = 5 if result.index.partial else 4
+    columns = ("SUITE", "OUTCOME", "RELEASE OF", "READ", "REASON")[:shown]
+    console.print_table(columns, [row[:shown] for row in rows], title=title)
     total = console.size(sum(read.values()))
     click.echo(
         f"{title}: {len(result.index.kernels)} kernels, {len(result.new)} of them new; "
@@ -189,6 +188,10 @@ def _print_list(kernels: Sequence[Kernel], words: Mapping[str, str]) -> None:
     shown = fitting([max(map(len, [title, *texts])) for title, texts in cells], _stdout_width())
     rows = list(zip(*(texts for _, texts in cells[:shown]), strict=True))
     console.print_table([title for title, _ in cells[:shown]], rows)
+    if shown <= _WORDS_COLUMN:
+        for kernel in kernels:
+            if kernel.key in words:
+                click.echo(f"--kernel {words[kernel.key]} is {kernel.release}")
 
 
 def _stdout_width() -> int:

@@ -103,7 +103,7 @@ def cached(
         if file_sha256(destination) == sha256:
             return destination
         logger.warning("%s: the cached file is damaged, downloading it again", destination)
-        destination.unlink()
+        destination.unlink(missing_ok=True)
     return fetch(urls, destination, size_bytes=size_bytes, sha256=sha256, progress=progress, http=http)
 
 

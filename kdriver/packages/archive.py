@@ -115,11 +115,12 @@ def _write_file(member: tarfile.TarInfo, source: tarfile.TarFile, name: str, wor
         handle = os.open(path, flags, mode)
     content = source.extractfile(member)
     assert content is not None
-    with open(handle, "wb", buffering=0) as out:
+    with open(handle, "wb") as out:
         if member.size <= 1 << 20:
             out.write(content.read())
         else:
             shutil.copyfileobj(content, out, 1 << 20)
+        out.flush()
         os.utime(handle, (member.mtime, member.mtime))
 
 

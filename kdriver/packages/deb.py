@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import contextlib
+import errno
 import gzip
 import io
 import lzma
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from kdriver.core.errors import IntegrityError
+from kdriver.core.errors import IntegrityError, KdriverError
 from kdriver.packages.archive import MemberFilter, unpack_tar
 from kdriver.packages.deb822 import Stanza, parse_stanza
 
@@ -29,9 +30,10 @@ def unpack_deb(
 
     members: picks by name, such as `boot/vmlinuz-6.1.0-56-amd64`. count: stop once so many were written; the
     rest of the package is then not even decompressed. No maintainer script is ever run. Several packages may
-    be unpacked into one folder. Raises IntegrityError for a damaged package or one that would leave `into`.
+    be unpacked into one folder. Raises IntegrityError for a damaged package or one that would leave `into`,
+    KdriverError where there is no space.
     """
-    with _member(deb, "data.tar") as stream, _damage(deb):
+    with _space(deb, into), _member(deb, "data.tar") as stream, _damage(deb):
         return unpack_tar(stream, into, archive=deb.name, members=members, count=count)
 
 
@@ -52,6 +54,20 @@ def read_control(deb: Path) -> Stanza:
                 assert content is not None
                 return parse_stanza(content.read().decode("utf-8", "replace"))
     raise IntegrityError(f"{deb.name}: it holds no control file", hint=_HINT)
+
+
+@contextlib.contextmanager
+def _space(deb: Path, into: Path) -> Iterator[None]:
+    """A full file system as one clear line."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise KdriverError(
+            f"{deb.name}: no space left to unpack it in {into}",
+            hint="Free space there, or set KDRIVER_CACHE to a folder on another file system.",
+        ) from error
 
 
 @contextlib.contextmanager

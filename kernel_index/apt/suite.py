@@ -53,8 +53,9 @@ class SuiteRequest:
 
     @property
     def asked(self) -> str:
-        """What a state of the suite must answer."""
-        return f"{' '.join(self.archive.components)} {self.deb_arch}"
+        """What a state of the suite must answer: the same lists, signed by the same keys."""
+        keys = hashlib.sha256(" ".join(sorted(self.archive.signed_by)).encode()).hexdigest()[:16]
+        return f"{' '.join(self.archive.components)} {self.deb_arch} {keys}"
 
     @property
     def comparable(self) -> SuiteRecord | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from kdriver.cli import run
 from kdriver.core.download import cached
 from kdriver.core.kernel import PackageRole
 from kdriver.packages.deb import read_control, unpack_deb
+from kdriver.packages.kernel_files import find_kernel_image, kernel_image_names
 from kernel_index.query import select_kernels
 from kernel_index.sources import package_urls
 from kernel_index.store import load_kernels
@@ -67,3 +69,19 @@ def test_a_package_of_the_index_is_downloaded_and_is_what_it_says(
     folder = f"usr/src/linux-headers-{kernel.release}"
     names = unpack_deb(deb, tmp_path / "tree", members=lambda name: name == f"{folder}/Module.symvers")
     assert names == (f"{folder}/Module.symvers",)
+
+
+def test_the_build_is_what_the_kernel_says_of_itself(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KDRIVER_CACHE", str(tmp_path))
+    (kernel,) = select_kernels(load_kernels(index), distro="debian12", kernel="newest:6.12:cloud-amd64")
+    package = kernel.package(PackageRole.IMAGE)
+    assert package is not None
+    deb = cached(package_urls(kernel, package), package.sha256, package.size_bytes, package.file_name)
+    unpack_deb(deb, tmp_path / "tree", members=lambda name: name in kernel_image_names(kernel.release), count=1)
+    image = find_kernel_image(tmp_path / "tree", kernel.release).read_bytes()
+    # Documentation/arch/x86/boot.rst, kernel_version: where the version string stands, less 0x200.
+    start = struct.unpack_from("<H", image, 0x20E)[0] + 0x200
+    version = image[start:].split(b"\0", 1)[0].decode()
+    assert version.startswith(f"{kernel.release} ") and f" Debian {kernel.build} (" in version

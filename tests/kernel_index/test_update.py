@@ -148,6 +148,16 @@ def test_a_key_of_the_keyring_that_the_row_does_not_pin_is_refused(
     assert f"signed by {distribution.key.fingerprint}" in refused(capsys, 6)
 
 
+def test_a_pin_that_was_withdrawn_makes_a_known_state_be_judged_again(
+    distribution: Distribution, capsys: pytest.CaptureFixture[str]
+) -> None:
+    only_main(distribution)
+    updated(capsys)
+    table = Path(os.environ["KDRIVER_DISTROS"])
+    table.write_text(table.read_text().replace(distribution.key.fingerprint, "A" * 40))
+    assert "not signed by a key of this distribution" in refused(capsys, 6)
+
+
 def test_a_changed_text_is_refused(distribution: Distribution, capsys: pytest.CaptureFixture[str]) -> None:
     only_main(distribution)
     file = distribution.main.inrelease("clover")

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from backports import zstd
 
-from kdriver.core.errors import ExitCode, IntegrityError, NotFoundError
+from kdriver.core.errors import ExitCode, IntegrityError, KdriverError, NotFoundError
 from kdriver.packages.deb import list_deb, read_control, unpack_deb
 from kdriver.packages.kernel_files import find_kernel_image, find_modules_dir, kernel_image_names
 from tests.fakes.debs import write_deb
@@ -186,6 +186,22 @@ def test_a_damaged_package_is_refused(tmp_path: Path, change: Callable[[bytes], 
     deb = write_deb(tmp_path / "a.deb", [("./a", FILE, b"x" * 5000)])
     deb.write_bytes(change(deb.read_bytes()))
     assert said in damaged(deb, tmp_path / "tree")
+
+
+@pytest.mark.root
+def test_without_space_one_line_says_so(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    deb = write_deb(tmp_path / "a.deb", [("./a", FILE, os.urandom(1 << 20))])
+    (tmp_path / "tree").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(tmp_path / "tree")], check=True)
+    try:
+        with pytest.raises(KdriverError) as caught:
+            unpack_deb(deb, tmp_path / "tree")
+    finally:
+        subprocess.run(["umount", str(tmp_path / "tree")], check=True)
+    assert caught.value.message == f"a.deb: no space left to unpack it in {tmp_path / 'tree'}"
+    assert caught.value.hint and "KDRIVER_CACHE" in caught.value.hint
 
 
 def test_unpacking_many_small_files_is_quick(tmp_path: Path) -> None:
