@@ -8,10 +8,6 @@ import tarfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-Member = tuple[str, bytes | str, bytes]
-"""(name, tar type, content; of a link its target)"""
-
-
 def tar_of(members: Iterable[tuple[str, bytes, bytes]], *, mode: int = 0o644) -> bytes:
     """A tar of (name, type of tarfile, content or link target)."""
     out = io.BytesIO()
