@@ -12,7 +12,7 @@ from builder.headers import HeaderTree, prepare_headers
 from builder.plan import BuildPlan
 from builder.probes import ProbeResult, run_probes
 from builder.source import DriverSource
-from builder.toolchain import Compiler, choose_gcc, find_gccs, require_libc
+from builder.toolchain import Compiler, gcc_for, require_libc
 from kdriver.core.download import cached
 from kdriver.core.kernel import Kernel, Package
 from kdriver.executors.task import Executor
@@ -89,7 +89,7 @@ class Bench:
     def _prepare(self, plan: BuildPlan, tree: HeaderTree) -> Prepared:
         evidence = tree.evidence
         require_libc(evidence.glibc, evidence.glibc_tool, self.executor.libc())
-        compiler = choose_gcc(evidence.gcc, find_gccs())
+        compiler = gcc_for(evidence)
         self.on_step(plan, "compile probes")
         log = self.log(plan).with_name("probes.log")
         probes = run_probes(

@@ -20,7 +20,7 @@ from builder.plan import BuildPlan
 from builder.recipe import Recipe, make_recipe
 from builder.source import copy_source
 from builder.store import Stored, find_stored, put
-from builder.toolchain import Compiler, Llvm, choose_gcc, find_gccs, find_llvm, load_table
+from builder.toolchain import Compiler, Llvm, find_llvm, gcc_for, load_table
 from kdriver.core.artifact import Artifact, DriverKind
 from kdriver.inspect.elf import read_module
 from kdriver.inspect.symvers import read_symvers
@@ -35,7 +35,7 @@ def build_one(plan: BuildPlan, bench: Bench) -> tuple[Stored, bool]:
     tree = None if plan.kind is DriverKind.CORE else bench.tree(plan)
     compiler: Compiler | Llvm
     if plan.kind is DriverKind.KMOD and tree is not None:
-        compiler = choose_gcc(tree.evidence.gcc, find_gccs())
+        compiler = gcc_for(tree.evidence)
     else:
         compiler = find_llvm("" if tree is None else plan.kernel.release)
     recipe = make_recipe(plan, bench.source, bench.generated, tree=tree, compiler=compiler)

@@ -26,6 +26,7 @@ from kdriver.executors.local import LocalExecutor
 from kdriver.executors.task import Executor
 
 _STALE_S = 24 * 3600.0
+_STORES = ("headers", "probes", "generated", "artifacts", "tools")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def run_builds(
             f"{cache}: the kernel's make cannot work below a folder with spaces, colons or quotes in its name",
             hint="Name another folder in KDRIVER_CACHE.",
         )
-    _sweep(cache / "work")
+    _sweep(cache)
     generated = render_headers(source, cache / "generated")
     listener = on_step or (lambda plan, step: None)
     bench = Bench(cache, source, generated, executor, force=options.force, on_step=listener)
@@ -157,9 +158,10 @@ def _tell(bench: Bench, plan: BuildPlan, result: BuildResult) -> BuildResult:
     return result
 
 
-def _sweep(work: Path) -> None:
-    """Remove what killed builds left behind a day ago or longer."""
-    work.mkdir(parents=True, exist_ok=True)
-    for folder in work.iterdir():
-        if time.time() - folder.stat().st_mtime > _STALE_S:
+def _sweep(cache: Path) -> None:
+    """Remove what killed builds left behind a day ago or longer: workplaces, and hidden folders of the other stores."""
+    (cache / "work").mkdir(parents=True, exist_ok=True)
+    left = [*(cache / "work").iterdir(), *(one for name in _STORES for one in (cache / name).glob(".*"))]
+    for folder in left:
+        if folder.is_dir() and time.time() - folder.stat().st_mtime > _STALE_S:
             shutil.rmtree(folder, ignore_errors=True)

@@ -49,7 +49,11 @@ def put(store: Path, file: Path, record: Artifact) -> Stored:
         write_pair(fresh / record.file_name, fresh / RECORD, file.read_bytes(), record)
         if home.exists():
             home.rename(Path(scratch) / "replaced")
-        fresh.rename(home)
+        try:
+            fresh.rename(home)
+        except OSError:
+            if find_stored(store, record.content_key) is None:
+                raise  # else another process built the same at the same time
     return Stored(home / record.file_name, record)
 
 

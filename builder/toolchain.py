@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from builder.evidence import Evidence
 from builder.failure import Failure, StepError
 from kdriver.core.artifact import DriverKind
 
@@ -108,6 +109,18 @@ def choose_gcc(wanted: tuple[int, int], installed: Iterable[Compiler]) -> Compil
             hint=f"apt-get install {name}",
         )
     return min(fitting, key=rank)
+
+
+def gcc_for(evidence: Evidence) -> Compiler:
+    """The gcc of this machine for a kernel. Raises StepError (toolchain) when there is none, or when the kernel was
+    built with clang: its flags are not gcc's."""
+    if evidence.gcc == (0, 0):
+        raise StepError(
+            Failure.TOOLCHAIN,
+            f"the kernel was built with {evidence.compiler}; kdriver builds modules for kernels of gcc only",
+            hint="Use --kind core for this kernel.",
+        )
+    return choose_gcc(evidence.gcc, find_gccs())
 
 
 def choose_clang_name(release: str, table: Table, override: str | None) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from builder.evidence import Evidence
 from builder.failure import Failure, StepError
 from builder.toolchain import (
     ClangPin,
@@ -16,6 +17,7 @@ from builder.toolchain import (
     choose_gcc,
     find_gccs,
     find_llvm,
+    gcc_for,
     gcc_name,
     load_table,
     require_libc,
@@ -116,3 +118,12 @@ def test_host_tools_of_the_same_libc_are_fine() -> None:
 
 def test_every_harmless_warning_says_why() -> None:
     assert all(len(row.why) > 20 for row in load_table().harmless)
+
+
+def test_kernel_of_another_compiler_is_refused() -> None:
+    with pytest.raises(
+        StepError, match=r"the kernel was built with clang version 16; kdriver builds modules"
+    ) as caught:
+        gcc_for(Evidence("1.2.3-tiny", "clang version 16", (0, 0), True, (0, 0), ""))
+    assert caught.value.hint == "Use --kind core for this kernel."
+    assert caught.value.exit_code is ExitCode.BUILD

@@ -115,6 +115,20 @@ def test_dry_run_downloads_and_builds_nothing(site: BuildSite, capsys: Capture) 
     assert not site.cache.exists()
 
 
+def test_leftovers_of_killed_builds_are_removed_after_a_day(site: BuildSite, capsys: Capture) -> None:
+    kernel = site.add()
+    old, new = site.cache / "work/kmod-old", site.cache / "work/kmod-new"
+    hidden = site.cache / "headers/.half.unpacked"
+    for folder in (old, new, hidden):
+        (folder / "deeper").mkdir(parents=True)
+    for folder in (old, hidden):
+        os.utime(folder, (0, 0))
+    assert build("--kernel", kernel.release, "--kind", "core") == ExitCode.DONE
+    assert new.exists()
+    assert not old.exists()
+    assert not hidden.exists()
+
+
 def test_table_is_for_people(site: BuildSite, capsys: Capture) -> None:
     kernel = site.add()
     assert build("--kernel", kernel.release, "--kind", "kmod") == ExitCode.DONE
