@@ -1,0 +1,113 @@
+"""`kdriver publish` from its command line: what is taken from the cache, what is refused, and the exit statuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kdriver.cli import run
+from kdriver.core.artifact import DriverKind
+from kdriver.core.verdict import Outcome
+from kdriver.repository.gather import Candidate, verdict_path
+from kernel_index.store import RowIndex, write_row
+from tests.fakes.published import candidate, kernel
+
+
+class Desk:
+    """A cache, an index with one kernel, and an empty repository."""
+
+    def __init__(self, folder: Path, environment: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        environment.setenv("KDRIVER_CACHE", str(folder / "cache"))
+        environment.setenv("KDRIVER_INDEX", str(folder / "index"))
+        write_row(RowIndex("debian12", "2026-11-22T10:00:00+00:00", (), (kernel(),)))
+        (folder / "kd-capture").write_text("#!/bin/sh\n")
+        keys = ["--keys", str(folder / "keys")]
+        assert run(["repo", "init", "--repo", str(folder / "repository"), *keys, "--bins", "16"]) == 0
+
+    def built(self, one: Candidate) -> None:
+        folder = self.folder / "cache/artifacts" / one.artifact.content_key
+        folder.mkdir(parents=True)
+        (folder / one.artifact.file_name).write_bytes(one.path.read_bytes())
+        (folder / "record.json").write_text(json.dumps(one.artifact.to_json()))
+        if one.verdict:
+            path = verdict_path(self.folder / "cache/verdicts", one.artifact.sha256, one.kernel.key)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(one.verdict.to_json()))
+
+    def publish(self, *more: str) -> int:
+        paths = ["--repo", str(self.folder / "repository"), "--keys", str(self.folder / "keys")]
+        return run(["publish", *paths, "--capture", str(self.folder / "kd-capture"), *more])
+
+
+@pytest.fixture(name="desk")
+def desk_of_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    return Desk(tmp_path, monkeypatch)
+
+
+def test_a_driver_that_passed_is_published(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    desk.built(candidate(desk.folder))
+    capsys.readouterr()
+    assert desk.publish("--json") == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["kernel"], row["kind"], row["outcome"]) == (kernel().key, "kmod", "published")
+    assert row["reason"] == "passed with 41 events"
+
+
+def test_the_only_driver_that_failed_gives_status_5(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    desk.built(candidate(desk.folder, outcome=Outcome.FAILED))
+    assert desk.publish("--distro", "debian12", "--kernel", kernel().release) == 5
+    assert "refused" in capsys.readouterr().out
+    assert not (desk.folder / "repository/targets").exists()
+
+
+def test_one_of_several_that_failed_gives_status_1_and_the_rest_is_published(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.built(candidate(desk.folder, outcome=Outcome.FAILED))
+    desk.built(candidate(desk.folder, kind=DriverKind.BPF))
+    capsys.readouterr()
+    assert desk.publish("--json") == 1
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["kind"], row["outcome"]) for row in rows] == [("kmod", "refused"), ("bpf", "published")]
+
+
+def test_a_dry_run_says_what_would_be(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    desk.built(candidate(desk.folder))
+    assert desk.publish("-n") == 0
+    assert "would be published" in capsys.readouterr().out
+    assert not (desk.folder / "repository/metadata/2.snapshot.json").exists()
+
+
+def test_only_the_kinds_that_were_asked_for(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    desk.built(candidate(desk.folder))
+    desk.built(candidate(desk.folder, kind=DriverKind.BPF))
+    capsys.readouterr()
+    assert desk.publish("--kind", "bpf", "--json") == 0
+    assert [row["kind"] for row in json.loads(capsys.readouterr().out)] == ["bpf"]
+
+
+def test_nothing_built_is_not_found(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert desk.publish() == 3
+    assert "holds no built driver\n  hint: Run `kdriver build` first." in capsys.readouterr().err
+
+
+def test_an_unknown_kernel_is_not_found(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    desk.built(candidate(desk.folder))
+    assert desk.publish("--kernel", "6.1.0-99-amd64") == 3
+    assert "6.1.0-56-amd64" in capsys.readouterr().err
+
+
+def test_a_driver_of_a_kernel_that_is_not_in_the_index(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    desk.built(candidate(desk.folder, kernel("6.1.0-1-amd64", "6.1.4-1")))
+    assert desk.publish() == 3
+    assert "was built but is not in the index\n  hint: Run `kdriver index update`" in capsys.readouterr().err
+
+
+def test_missing_keys_are_wrong_use(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    desk.built(candidate(desk.folder))
+    (desk.folder / "keys/targets.pem").unlink()
+    assert desk.publish() == 2
+    assert "misses targets.pem\n  hint: Name the folder" in capsys.readouterr().err
