@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * kd-cases [--list] [--only PATTERN]... [--snaplen N]: runs the event cases, each in a process of its
+ * own, and prints what each event must hold, one JSON object a line. Exit status 1 when a case went wrong.
+ */
+#include <errno.h>
+#include <fnmatch.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cases.h"
+
+unsigned int snaplen = 80;
+const char *current_case = "";
+char program_folder[PATH_BYTES];
+
+static const struct one_case *const all_cases[] = {file_cases,	 io_cases,  net_cases,	process_cases, exec_cases,
+						   memory_cases, ipc_cases, misc_cases};
+static const char *patterns[64];
+static int n_patterns;
+
+static bool wanted(const char *name)
+{
+	for (int i = 0; i < n_patterns; i++)
+		if (fnmatch(patterns[i], name, 0) == 0)
+			return true;
+	return n_patterns == 0;
+}
+
+/* The case's process is the child; of this first process no event is expected. */
+static bool run_case(const struct one_case *one)
+{
+	struct made m = {.kind = K_FORK};
+	pid_t parent = getpid();
+	int status = -1;
+
+	current_case = one->name;
+	m.ret = raw_call(SYS_fork, 0, 0, 0, 0, 0, 0);
+	if (m.ret == 0) {
+		m.order = order_next();
+		touch_all();
+		self_after_fork(parent);
+		usage_read(&m.after);
+		m.before.vm = m.after.vm;
+		expect_clone_event(&m, 0);
+		one->run();
+		finish(0);
+	}
+	if (m.ret < 0) {
+		case_error("fork: %s", strerror((int)-m.ret));
+		return false;
+	}
+	while (waitpid((pid_t)m.ret, &status, 0) < 0 && errno == EINTR)
+		continue;
+	expect_procexit((pid_t)m.ret, status, 0);
+	if (status != 0)
+		case_error("the case's process ended with wait status %#x", status);
+	return status == 0;
+}
+
+static int usage(void)
+{
+	fprintf(stderr, "usage: kd-cases [--list] [--only PATTERN]... [--snaplen N]\n");
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	bool list = false, ok = true;
+
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--list") == 0)
+			list = true;
+		else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc && n_patterns < 64)
+			patterns[n_patterns++] = argv[++i];
+		else if (strcmp(argv[i], "--snaplen") == 0 && i + 1 < argc)
+			snaplen = (unsigned int)strtoul(argv[++i], NULL, 10);
+		else
+			return usage();
+	}
+	if (snaplen < 1 || snaplen > 16384)
+		return usage();
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	arena_create();
+	shared_create();
+	memory_setup();
+	self_setup(argc, argv);
+	snprintf(program_folder, sizeof(program_folder), "%s", self.exe_path);
+	if (strrchr(program_folder, '/'))
+		*strrchr(program_folder, '/') = 0;
+	i386_probe();
+	helper_calls_print();
+	for (size_t topic = 0; topic < ARRAY_SIZE(all_cases); topic++) {
+		for (const struct one_case *one = all_cases[topic]; one->name; one++) {
+			if (!wanted(one->name))
+				continue;
+			if (list)
+				puts(one->name);
+			else
+				ok = run_case(one) && ok;
+		}
+	}
+	if (!list)
+		arena_print();
+	return ok ? 0 : 1;
+}
