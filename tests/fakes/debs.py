@@ -8,6 +8,7 @@ import tarfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+
 def tar_of(members: Iterable[tuple[str, bytes, bytes]], *, mode: int = 0o644) -> bytes:
     """A tar of (name, type of tarfile, content or link target)."""
     out = io.BytesIO()
