@@ -11,17 +11,17 @@ static struct i386_log log;
 
 static int32_t call(uint32_t number, const uint32_t *a)
 {
-	register uint32_t bp asm("eax") = a[5];
+	const uint32_t last[2] = {number, a[5]};
 	int32_t ret;
 
 	/* ebp carries the sixth argument; the compiler may need it itself. */
 	asm volatile("push %%ebp\n\t"
-		     "mov %%eax, %%ebp\n\t"
-		     "mov %2, %%eax\n\t"
+		     "mov 4(%%eax), %%ebp\n\t"
+		     "mov (%%eax), %%eax\n\t"
 		     "int $0x80\n\t"
 		     "pop %%ebp"
 		     : "=a"(ret)
-		     : "0"(bp), "m"(*(const uint32_t[1]){number}), "b"(a[0]), "c"(a[1]), "d"(a[2]), "S"(a[3]), "D"(a[4])
+		     : "0"(last), "b"(a[0]), "c"(a[1]), "d"(a[2]), "S"(a[3]), "D"(a[4])
 		     : "memory");
 	return ret;
 }

@@ -52,7 +52,7 @@ class Judged:
 def judge_run(driver: DriverUnderTest, guest: GuestRun, catalogue: Catalogue) -> Judged:
     """Everything that one driver's run says about it alone. The run must be in the guest's result."""
     run = guest.result.runs[str(driver.kind)]
-    comparison = compare(run.expectations, run.events, catalogue) if run.step("flush") else None
+    comparison = compare([*run.case_notes, *run.expectations], run.events, catalogue) if run.step("flush") else None
     failures = [
         *_steps(run),
         *_ending(run, guest),
@@ -134,6 +134,8 @@ def _losses(run: DriverRun) -> Iterator[str]:
         drops = stats.get("drops")
         if drops != 0:
             yield f"drops: 0 expected after the {after}, {drops} seen"
+        if stats.get("malformed"):
+            yield f"blocks: 0 malformed expected after the {after}, {stats['malformed']} seen"
         missed = stats.get("missed_runs")
         if missed:
             yield f"missed runs: 0 expected after the {after}, {missed} seen: the kernel skipped the driver's program"

@@ -42,7 +42,8 @@ class KernelMessage:
 class DriverRun:
     """One driver's life in the guest, as far as it came. done: the guest went on to what follows it.
 
-    expectations: lines of kd-cases. events: lines of kd-capture, of the threads that the expectations name, in
+    expectations: lines of kd-cases; case_notes: those of them that name no event (a case that was skipped or went
+    wrong). events: lines of kd-capture, of the threads that the expectations name, in
     the order that they came out. stats: by the stage before (`cases`, `trials`). trials: by name, the numbers.
     """
 
@@ -51,6 +52,7 @@ class DriverRun:
     steps: list[Step] = field(default_factory=list)
     ready: Record = field(default_factory=dict)
     expectations: list[Record] = field(default_factory=list)
+    case_notes: list[Record] = field(default_factory=list)
     events: list[Record] = field(default_factory=list)
     stats: dict[str, Record] = field(default_factory=dict)
     trials: dict[str, Record] = field(default_factory=dict)
@@ -140,6 +142,8 @@ class ResultReader:
                 run.events.append(event)
             case {"expect": {"event": str(), "tid": int()} as expectation}:
                 run.expectations.append(expectation)
+            case {"expect": {"skipped": str()} | {"error": str()} | {"helpers": list()} as note}:
+                run.case_notes.append(note)
             case {"stage": str(stage)}:
                 run.stage = stage
                 self.result.stage, self.result.driver = stage, run.kind
