@@ -19,7 +19,7 @@ class Failure(StrEnum):
     PROBE = "compile probe"
     COMPILE = "compile"
     CHECK = "check"
-    STOPPED = "stopped"
+    SYSTEM = "this machine"
     BUG = "bug in kdriver"
 
 

@@ -48,8 +48,9 @@ def run_builds(
 ) -> tuple[BuildResult, ...]:
     """Build; the results are in the order of the plans. A failure of one plan is its result and stops no other.
 
-    Raises ConfigError before anything is built when the cache's folder is one that kbuild cannot work below, and what
-    kdriver.catalogue raises when the driver source's catalogue is wrong. KeyboardInterrupt kills what runs.
+    Raises before anything is built: ConfigError when the cache's folder is one that kbuild cannot work below,
+    StepError when it cannot be written to, and what kdriver.catalogue raises when the catalogue is wrong.
+    KeyboardInterrupt kills what runs.
     """
     options = options or RunOptions()
     executor = executor or LocalExecutor()
@@ -59,8 +60,11 @@ def run_builds(
             f"{cache}: the kernel's make cannot work below a folder with spaces, colons or quotes in its name",
             hint="Name another folder in KDRIVER_CACHE.",
         )
-    _sweep(cache)
-    generated = render_headers(source, cache / "generated")
+    try:
+        _sweep(cache)
+        generated = render_headers(source, cache / "generated")
+    except OSError as error:
+        raise _of_the_system(error) from error
     listener = on_step or (lambda plan, step: None)
     bench = Bench(cache, source, generated, executor, force=options.force, on_step=listener)
     pool = ThreadPoolExecutor(max_workers=max(1, options.jobs), thread_name_prefix="build")
@@ -134,11 +138,13 @@ def _failed(plan: BuildPlan, error: KdriverError) -> BuildResult:
     )
 
 
-def _of_the_system(error: OSError) -> KdriverError:
+def _of_the_system(error: OSError) -> StepError:
+    """A full or forbidden folder as one clear line."""
     place = f"{error.filename}: " if error.filename else ""
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    hint = "Free space there, or name another folder in KDRIVER_CACHE." if full else None
-    return StepError(Failure.HEADERS if full else Failure.BUG, f"{place}{error.strerror or error}", hint=hint)
+    hint = "Name a folder that you may write in with KDRIVER_CACHE."
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        hint = "Free space there, or name a folder on another file system in KDRIVER_CACHE."
+    return StepError(Failure.SYSTEM, f"{place}{error.strerror or error}", hint=hint)
 
 
 def _shared(plan: BuildPlan, futures: dict[BuildPlan, Future[BuildResult]], plans: Sequence[BuildPlan]) -> BuildResult:

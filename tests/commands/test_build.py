@@ -331,6 +331,44 @@ def test_cache_below_a_folder_with_a_space_is_refused(
     assert "KDRIVER_CACHE" in said
 
 
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("size", "says"),
+    [pytest.param("4k", "cache", id="at the start"), pytest.param("64k", "linux-headers", id="midway")],
+)
+def test_full_disk_is_one_line_with_a_hint_and_leaves_no_artifact(size: str, says: str, site: BuildSite) -> None:
+    kernel = site.add()
+    site.cache.mkdir()
+    argv = [sys.executable, "-m", "kdriver", "build", "--kernel", kernel.release, "--kind", "kmod", "--driver-src"]
+    script = (
+        f'mount -t tmpfs -o size={size},nr_inodes=24 tmpfs "$0" && "$@"; status=$?; ls "$0"/artifacts; exit $status'
+    )
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", script, str(site.cache), *argv, str(TOY_DRIVER)],
+        env={**os.environ, **site.environment()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in (ExitCode.BUILD, ExitCode.SOME_FAILED), done.stderr
+    assert "Traceback" not in done.stderr
+    assert "No space left on device" in done.stderr or "no space left" in done.stderr
+    assert "  hint: Free space there" in done.stderr
+    assert says in done.stderr
+    assert not [line for line in done.stdout.splitlines() if len(line) == 64]
+
+
+def test_cache_that_cannot_be_written_is_one_line_with_a_hint(
+    site: BuildSite, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    site.add()
+    monkeypatch.setenv("KDRIVER_CACHE", "/proc/no_such_folder")
+    assert build("--distro", "debian12") == ExitCode.BUILD
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("kdriver: this machine: /proc/no_such_folder")
+    assert said[1] == "  hint: Name a folder that you may write in with KDRIVER_CACHE."
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_killed_build_leaves_no_artifact_and_can_be_repeated(number: signal.Signals, site: BuildSite) -> None:
     kernel = site.add()
