@@ -343,6 +343,8 @@ static void i386_program(void)
 	}
 	must("read", call3(K_READ, out[0], &address, 4) == 4);
 	must("log", peek(pid, address, &log, sizeof(log)));
+	/* The last call told of itself before it returned. */
+	log.records[log.count - 1].ret = 4;
 	image.narrow = true;
 	expect_image(pid, &image, argv);
 	for (uint32_t i = 0; i < log.count && i < I386_RECORDS; i++) {

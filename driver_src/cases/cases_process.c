@@ -124,11 +124,14 @@ static void orphan(void)
 		if (pid == 0) {
 			char byte;
 
-			/* Until the parent is gone. */
+			/* Its first event names the parent: that must still be there. Then until it is gone. */
+			shared->step = 1;
 			call1(K_CLOSE, ends[1]);
 			call3(K_READ, ends[0], &byte, 1);
 			finish(5);
 		}
+		while (shared->step != 1)
+			raw_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
 		shared->step = pid;
 		finish(6);
 	}

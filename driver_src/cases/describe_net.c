@@ -155,6 +155,9 @@ static void exp_tuple(const char *param, const struct made *m, int fd, bool outb
 	}
 }
 
+/* Which of this process's descriptors are TCP sockets: asked when they are made. */
+static bool tcp_sockets[256];
+
 static unsigned int schema_socket_flags(uint64_t flags)
 {
 	return (flags & SOCK_CLOEXEC ? 4096u : 0) | (flags & SOCK_NONBLOCK ? 64u : 0);
@@ -169,6 +172,8 @@ void describe_socket(const struct made *m)
 	exp_uint("proto", (uint32_t)m->a[2]);
 	exp_uint("flags", schema_socket_flags(m->a[1]));
 	exp_close();
+	if (m->ret >= 0 && m->ret < 256)
+		tcp_sockets[m->ret] = (m->a[0] == AF_INET || m->a[0] == AF_INET6) && (m->a[1] & 15) == SOCK_STREAM;
 }
 
 void describe_bind(const struct made *m)
@@ -184,13 +189,10 @@ void describe_bind(const struct made *m)
 static void describe_tcp_connect(const struct made *m)
 {
 	union name own, to;
-	uint32_t type = 0, length = sizeof(type);
 
+	if (m->pid != self.vpid || m->a[0] >= ARRAY_SIZE(tcp_sockets) || !tcp_sockets[m->a[0]])
+		return;
 	if (m->ret != 0 && m->ret != -EINPROGRESS && m->ret != -ECONNREFUSED)
-		return;
-	if (raw_call(SYS_getsockopt, m->a[0], SOL_SOCKET, SO_PROTOCOL, U(&type), U(&length), 0) != 0)
-		return;
-	if (type != IPPROTO_TCP)
 		return;
 	memset(&own, 0, sizeof(own));
 	memcpy(&own, m->ends.local, m->ends.local_len);
@@ -282,7 +284,20 @@ void describe_recvfrom(const struct made *m)
 
 static bool message_of(const struct made *m, struct msghdr *message)
 {
-	return m->a[1] && peek(m->pid, m->a[1], message, sizeof(*message));
+	uint32_t narrow[7];
+
+	if (!m->i386)
+		return m->a[1] && peek(m->pid, m->a[1], message, sizeof(*message));
+	if (!m->a[1] || !peek(m->pid, m->a[1], narrow, sizeof(narrow)))
+		return false;
+	memset(message, 0, sizeof(*message));
+	message->msg_name = (void *)U(narrow[0]);
+	message->msg_namelen = narrow[1];
+	message->msg_iov = (void *)U(narrow[2]);
+	message->msg_iovlen = narrow[3];
+	message->msg_control = (void *)U(narrow[4]);
+	message->msg_controllen = narrow[5];
+	return true;
 }
 
 void describe_sendmsg(const struct made *m)
