@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from kdriver.core.artifact import DriverKind
+from kdriver.verifier.compare import NOISE
 from kdriver.verifier.results import DriverRun, Record
 
 Key = tuple[str, str, int]
@@ -47,14 +48,13 @@ def _story(run: DriverRun) -> dict[Key, _Told]:
     for event in run.events:
         events[event["tid"], event["name"]].append(event)
     story: dict[Key, _Told] = {}
-    taken: dict[tuple[int, str], int] = defaultdict(int)
     ordinal: dict[tuple[str, str], int] = defaultdict(int)
-    for expected in run.expectations:
-        case, name, thread = str(expected.get("case", "")), expected["event"], (expected["tid"], expected["event"])
-        come = events[thread]
-        nth = taken[thread]
-        taken[thread] += 1
-        story[case, name, ordinal[case, name]] = _Told(expected, come[nth] if nth < len(come) else None)
+    for expected in sorted(run.expectations, key=lambda one: int(one.get("order", 0))):
+        case, name = str(expected.get("case", "")), expected["event"]
+        if name in NOISE:
+            continue
+        come = events[expected["tid"], name]
+        story[case, name, ordinal[case, name]] = _Told(expected, come.pop(0) if come else None)
         ordinal[case, name] += 1
     return story
 
@@ -67,11 +67,10 @@ def _subjects(key: Key, told: Mapping[DriverKind, _Told | None]) -> Iterator[tup
     with_event = {kind: one for kind, one in told.items() if one is not None and one.event is not None}
     params = dict.fromkeys(param for one in with_event.values() for param in _params(one.event))
     for param in params:
-        by_value = _same_expectation(param, list(with_event.values()))
-        yield (
-            f"case {case}, {name}.{param}",
-            {kind: _word(_params(one.event), param, by_value=by_value) for kind, one in with_event.items()},
-        )
+        how = _comparable(param, [one.expected for one in with_event.values()])
+        if how:
+            words = {kind: _word(_params(one.event), param, how) for kind, one in with_event.items()}
+            yield f"case {case}, {name}.{param}", words
 
 
 def _params(event: Record | None) -> Record:
@@ -80,18 +79,24 @@ def _params(event: Record | None) -> Record:
     return params
 
 
-def _same_expectation(param: str, told: list[_Told]) -> bool:
-    expected = [one.expected.get("params", {}) for one in told]
-    return all(param in one and one[param] == expected[0].get(param) for one in expected)
+def _comparable(param: str, expectations: list[Record]) -> str:
+    """`value` where all case programs expected the same, `presence` where values differ from run to run or are not
+    checked, empty where one run's case has a value and another's none."""
+    exact = [one["params"][param] for one in expectations if param in one.get("params", {})]
+    if len(exact) < len(expectations):
+        return "presence"
+    if all(value == exact[0] for value in exact):
+        return "value"
+    return "" if None in exact else "presence"
 
 
-def _word(params: Record, param: str, *, by_value: bool) -> str:
+def _word(params: Record, param: str, how: str) -> str:
     if param not in params:
         return "no such parameter"
     value = params[param]
     if value is None:
         return _NOTHING
-    return repr(value) if by_value else _SOMETHING
+    return repr(value) if how == "value" else _SOMETHING
 
 
 def _odd_ones(words: Mapping[DriverKind, str]) -> tuple[DriverKind, ...]:

@@ -75,6 +75,18 @@ def judge_run(driver: DriverUnderTest, guest: GuestRun, catalogue: Catalogue) ->
     )
 
 
+def _compare(run: DriverRun, catalogue: Catalogue) -> Comparison:
+    return compare(
+        [*run.expectations, *run.case_notes], run.events, catalogue, unavailable=frozenset(_unavailable(run))
+    )
+
+
+def _unavailable(run: DriverRun) -> dict[str, str]:
+    """Events that the driver cannot give on this kernel, with the reason. It fails where another driver can
+    (kdriver.verifier.agreement)."""
+    return {str(one["name"]): str(one.get("reason", "")) for one in run.ready.get("unavailable", ())}
+
+
 def _steps(run: DriverRun) -> Iterator[str]:
     for step in run.steps:
         if step.status:
@@ -179,6 +191,11 @@ def _facts(run: DriverRun) -> Iterator[tuple[str, str]]:
     yield "drops", str(stats.get("drops", "unknown"))
     missed = stats.get("missed_runs", "unknown")
     yield "missed_runs", "uncountable" if missed is None else str(missed)
+    if _unavailable(run):
+        yield "unavailable", "; ".join(f"{name}: {reason}" for name, reason in _unavailable(run).items())
+    skipped = [f"{note['case']}: {note['skipped']}" for note in run.case_notes if "skipped" in note]
+    if skipped:
+        yield "skipped_cases", "; ".join(skipped)
     overrun = run.trials.get("overrun")
     if overrun is not None:
         dropped = ((overrun["stats"] or {}).get("stats") or {}).get("drops")

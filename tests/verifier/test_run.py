@@ -1,0 +1,198 @@
+"""One verdict for each kernel and driver, whatever the guests do: retries, second boots, bugs, interruptions."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kdriver.catalogue.load import load_catalogue
+from kdriver.core.artifact import DriverKind
+from kdriver.core.errors import DownloadError
+from kdriver.core.verdict import Outcome
+from kdriver.verifier.image import GuestKernel
+from kdriver.verifier.plan import DriverUnderTest, Limits
+from kdriver.verifier.run import Bench, Verification, Verified, qemu_version, verify_kernel, verify_kernels
+from tests.fakes.guest_lines import RELEASE, ended, good_run, hello, write_boots
+from tests.fakes.guest_tools import FakeTools
+from tests.fakes.qemu import write_qemu
+
+KEY = f"debian/x86_64/{RELEASE}/1.2.3-1"
+CATALOGUE = load_catalogue()
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KDRIVER_CACHE", str(tmp_path / "cache"))
+
+
+def _bench(tmp_path: Path, qemu: str, **changes: Any) -> Bench:
+    program = tmp_path / "program"
+    program.write_bytes(b"\x7fELF")
+    tools = FakeTools(program, program, program, program)
+    return replace(Bench(tools, CATALOGUE, qemu, limits=Limits(boot_s=10, total_s=10)), **changes)
+
+
+def _verification(tmp_path: Path, *kinds: DriverKind, key: str = KEY) -> Verification:
+    drivers = []
+    for kind in kinds:
+        path = tmp_path / kind.file_name
+        path.write_bytes(b"driver")
+        drivers.append(DriverUnderTest(kind, "kdriver", path, str(len(kind)) * 64, "1.0.0"))
+    kernel = GuestKernel(tmp_path / "vmlinux", RELEASE, "e" * 64, pvh=True)
+    return Verification(key, RELEASE, lambda: kernel, tuple(drivers))
+
+
+def _boots(tmp_path: Path) -> int:
+    return int((tmp_path / "count").read_text())
+
+
+def _said(verified: tuple[Verified, ...]) -> list[tuple[str, Outcome, str]]:
+    return [(one.verdict.kind, one.verdict.outcome, one.verdict.reason) for one in verified]
+
+
+def test_all_kinds_pass_in_one_boot(tmp_path: Path) -> None:
+    lines = ended([hello(), *good_run("kmod"), *good_run("bpf", tid=81), *good_run("core", tid=91)])
+    qemu = write_boots(tmp_path, lines)
+    verified = verify_kernel(_verification(tmp_path, *reversed(DriverKind)), _bench(tmp_path, qemu))
+    assert _said(verified) == [(str(kind), Outcome.PASSED, "") for kind in DriverKind]
+    assert _boots(tmp_path) == 1
+    facts = dict(verified[0].verdict.facts)
+    assert (facts["qemu"], facts["accelerator"], facts["started_by"]) == ("9.9.9", "tcg", "pvh")
+    assert len(facts["console_sha256"]) == 64
+    assert verified[0].verdict.image_sha256 == "e" * 64
+
+
+def test_drivers_that_contradict_each_other_fail(tmp_path: Path) -> None:
+    runs = []
+    for kind in DriverKind:
+        run = good_run(kind)
+        if kind is DriverKind.CORE:
+            del run[3]["event"]["params"]["oldfd"]
+        runs += run
+    verified = verify_kernel(
+        _verification(tmp_path, *DriverKind), _bench(tmp_path, write_boots(tmp_path, ended([hello(), *runs])))
+    )
+    assert [one.verdict.outcome for one in verified] == [Outcome.PASSED, Outcome.PASSED, Outcome.FAILED]
+    agreement = [text for text in verified[2].verdict.failures if text.startswith("agreement: ")]
+    assert agreement == ["agreement: case dup, dup.oldfd: no such parameter here, kmod: 0; bpf: 0"]
+
+
+def test_a_driver_that_breaks_the_guest_does_not_take_the_others_with_it(tmp_path: Path) -> None:
+    first = [hello(), *good_run("kmod")[:1]]
+    second = ended([hello(), *good_run("bpf"), *good_run("core")])
+    qemu = write_boots(tmp_path, first, second)
+    verified = verify_kernel(_verification(tmp_path, *DriverKind), _bench(tmp_path, qemu))
+    assert _said(verified) == [
+        ("kmod", Outcome.FAILED, "the guest ended in stage kmod load: Kernel panic - not syncing: made up"),
+        ("bpf", Outcome.PASSED, ""),
+        ("core", Outcome.PASSED, ""),
+    ]
+    assert _boots(tmp_path) == 2
+
+
+def test_a_kernel_that_boots_the_second_time_is_judged(tmp_path: Path) -> None:
+    qemu = write_boots(tmp_path, [], ended([hello(), *good_run("core")]))
+    verified = verify_kernel(_verification(tmp_path, DriverKind.CORE), _bench(tmp_path, qemu))
+    assert _said(verified) == [("core", Outcome.PASSED, "")]
+    assert "quiet" in (tmp_path / "argv.1").read_text()
+    assert "ignore_loglevel" in (tmp_path / "argv.2").read_text()
+
+
+def test_a_kernel_that_never_boots_is_not_verified_after_two_tries(tmp_path: Path) -> None:
+    verified = verify_kernel(
+        _verification(tmp_path, DriverKind.KMOD, DriverKind.CORE), _bench(tmp_path, write_boots(tmp_path, []))
+    )
+    assert _boots(tmp_path) == 2
+    for one in verified:
+        assert one.verdict.outcome is Outcome.NOT_VERIFIED
+        assert one.verdict.reason.startswith(
+            "the kernel never reached /init: the guest ended in stage boot: Kernel panic - not syncing: made up"
+        )
+        assert one.verdict.reason.endswith("; tried twice")
+
+
+def test_a_kernel_of_another_release_is_not_verified(tmp_path: Path) -> None:
+    qemu = write_boots(tmp_path, ended([hello("6.6.6"), *good_run("core")]))
+    verified = verify_kernel(_verification(tmp_path, DriverKind.CORE), _bench(tmp_path, qemu))
+    reason = f"the kernel calls itself 6.6.6; {RELEASE} was expected"
+    assert _said(verified) == [("core", Outcome.NOT_VERIFIED, reason)]
+
+
+def test_a_kind_without_a_driver_is_not_verified_with_its_reason(tmp_path: Path) -> None:
+    wanted = replace(_verification(tmp_path), missing=((DriverKind.BPF, "not built: no clang"),))
+    qemu = write_boots(tmp_path, [])
+    assert _said(verify_kernel(wanted, _bench(tmp_path, qemu))) == [
+        ("bpf", Outcome.NOT_VERIFIED, "not built: no clang")
+    ]
+    assert not (tmp_path / "count").exists()
+
+
+def test_an_image_that_cannot_be_had_is_the_reason(tmp_path: Path) -> None:
+    def no_image() -> GuestKernel:
+        raise DownloadError("mirror.example: no answer", hint="Try again.")
+
+    wanted = replace(_verification(tmp_path, DriverKind.KMOD), image=no_image)
+    (one,) = verify_kernel(wanted, _bench(tmp_path, write_boots(tmp_path, [])))
+    assert (one.verdict.outcome, one.verdict.reason) == (Outcome.NOT_VERIFIED, "mirror.example: no answer")
+    assert one.error is not None and one.error.hint == "Try again."
+
+
+def test_a_bug_is_a_verdict_too(tmp_path: Path) -> None:
+    def broken() -> GuestKernel:
+        raise ZeroDivisionError("oops")
+
+    wanted = replace(_verification(tmp_path, DriverKind.KMOD), image=broken)
+    assert _said(verify_kernel(wanted, _bench(tmp_path, write_boots(tmp_path, [])))) == [
+        ("kmod", Outcome.NOT_VERIFIED, "bug in kdriver: ZeroDivisionError: oops")
+    ]
+
+
+def test_a_batch_gives_its_verdicts_in_the_order_asked_for(tmp_path: Path) -> None:
+    qemu = write_boots(tmp_path, ended([hello(), *good_run("core")]))
+    keys = [f"{KEY}+{number}" for number in range(4)]
+    told: list[str] = []
+    verified = verify_kernels(
+        [_verification(tmp_path, DriverKind.CORE, key=key) for key in keys],
+        _bench(tmp_path, qemu),
+        jobs=2,
+        on_verified=lambda one: told.append(one.verdict.kernel),
+    )
+    assert [one.verdict.kernel for one in verified] == keys
+    assert sorted(told) == keys
+
+
+def test_nothing_stays_behind_but_the_console_log(tmp_path: Path) -> None:
+    qemu = write_boots(tmp_path, ended([hello(), *good_run("core")]))
+    (one,) = verify_kernel(_verification(tmp_path, DriverKind.CORE), _bench(tmp_path, qemu))
+    assert one.console is not None
+    logs = tmp_path / "cache" / "logs" / "verify" / KEY.replace("/", "_")
+    assert list(logs.iterdir()) == [one.console]
+
+
+def test_keep_keeps_the_guests_files(tmp_path: Path) -> None:
+    qemu = write_boots(tmp_path, ended([hello(), *good_run("core")]))
+    (one,) = verify_kernel(_verification(tmp_path, DriverKind.CORE), _bench(tmp_path, qemu, keep=True))
+    assert one.console is not None
+    kept = one.console.with_suffix("")
+    assert {path.name for path in kept.iterdir()} >= {"initramfs", "results"}
+
+
+def test_an_interruption_stops_every_guest(tmp_path: Path) -> None:
+    qemu = write_qemu(tmp_path, f"echo $$ >>{tmp_path}/pids; exec sleep 60")
+
+    bench = _bench(tmp_path, qemu, stop=threading.Event())
+    threading.Timer(0.5, bench.stop.set).start()
+    with pytest.raises(KeyboardInterrupt):
+        verify_kernels([_verification(tmp_path, DriverKind.CORE)] * 2, bench, jobs=2)
+    pids = (tmp_path / "pids").read_text().split()
+    assert pids
+    assert not [pid for pid in pids if Path("/proc", pid).exists()]
+
+
+def test_qemu_says_its_version(tmp_path: Path) -> None:
+    assert qemu_version(write_qemu(tmp_path, "")) == "9.9.9"
+    assert qemu_version(str(tmp_path / "none")) == ""
