@@ -57,7 +57,7 @@ static KD_INLINE u64 kd_val_write_len(struct kd_fill *c, s64 ret, u64 asked)
 static KD_INLINE u64 kd_open_bits(u64 flags)
 {
 	u64 mode = flags & KD_O_ACCMODE;
-	u64 out = mode == 0 ? 1 : mode == 1 ? 2 : 3;
+	u64 out = mode == 1 ? 2 : mode == 2 ? 3 : 1;
 
 	out |= KD_BIT(flags, KD_O_CREAT, 4);
 	out |= KD_BIT(flags, KD_O_APPEND, 8);
