@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -11,20 +10,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from kdriver.core.artifact import CORE_KERNEL, DriverKind
-from kdriver.core.errors import IntegrityError
+from kdriver.core.artifact import DriverKind
 from kdriver.core.verdict import Outcome
 from kdriver.inspect.elf import strip_signature
 from kdriver.repository import layout
-from kdriver.repository.entries import (
-    DriverEntry,
-    KernelEntry,
-    KernelName,
-    names_from_json,
-    names_to_json,
-    releases_from_json,
-    releases_to_json,
-)
+from kdriver.repository.draft import Draft, document, find_driver, read_entry
+from kdriver.repository.entries import DriverEntry, KernelEntry
 from kdriver.repository.gather import Candidate
 from kdriver.repository.keys import Keys
 from kdriver.repository.metadata import SignedMetadata
@@ -98,22 +89,13 @@ def publish(
         steps = _plan(metadata, candidates, include_unverified, capture)
         moment = now or datetime.now(UTC)
         tool = _put_tool(metadata, capture) if capture and any(s.action is Action.PUBLISHED for s in steps) else ""
+        draft = Draft(metadata)
         for step in steps:
             if step.action in (Action.PUBLISHED, Action.WITHDRAWN):
-                _write(store, metadata, step, tool, moment)
+                _write(store, metadata, draft, step, tool, moment.isoformat(timespec="seconds"))
+        draft.write()
         metadata.commit(moment)
     return steps
-
-
-def read_entry(metadata: SignedMetadata, key: str) -> KernelEntry | None:
-    """A kernel's entry, None when the repository has none. Raises IntegrityError when it cannot be read."""
-    content = metadata.read_target(layout.kernel_target(key))
-    if content is None:
-        return None
-    try:
-        return KernelEntry.from_json(json.loads(content))
-    except (ValueError, KeyError, TypeError) as error:
-        raise IntegrityError(f"{key}: its entry cannot be read: {error!r}", hint="Use a newer kdriver.") from error
 
 
 def _plan(
@@ -149,7 +131,7 @@ def _decide(
             return PublishStep(candidate, Action.UNCHANGED, why, mark)
         return PublishStep(candidate, Action.PUBLISHED, why, mark)
     assert verdict is not None
-    if existing is not None and same_file and existing.verdict == _digest(_document(verdict.to_json())):
+    if existing is not None and same_file and existing.verdict == _digest(document(verdict.to_json())):
         fresh_tool = not capture_sha256 or existing.capture == capture_sha256
         if fresh_tool:
             return PublishStep(candidate, Action.UNCHANGED, "is published already", mark)
@@ -157,32 +139,29 @@ def _decide(
 
 
 def _same_version(entry: KernelEntry | None, candidate: Candidate) -> DriverEntry | None:
-    wanted = (candidate.artifact.kind, candidate.artifact.driver.version)
-    return next((one for one in entry.drivers if (one.kind, one.driver.version) == wanted), None) if entry else None
+    artifact = candidate.artifact
+    return find_driver(entry, artifact.kind, artifact.driver.version) if entry else None
 
 
-def _write(store: FolderStore, metadata: SignedMetadata, step: PublishStep, tool: str, now: datetime) -> None:
+def _write(store: FolderStore, metadata: SignedMetadata, draft: Draft, step: PublishStep, tool: str, now: str) -> None:
     kernel = step.candidate.kernel
-    entry = read_entry(metadata, kernel.key) or KernelEntry(
-        kernel.key, kernel.distro, kernel.arch, kernel.release, kernel.build
-    )
-    former = _same_version(entry, step.candidate)
-    driver = _put_driver(metadata, step, tool or (former.capture if former else ""), now)
-    aliases = _link_aliases(store, driver, former)
-    driver = replace(driver, aliases=aliases)
-    _put_entry(metadata, _with_driver(entry, driver))
-    _put_names(metadata, entry)
+    driver = _put_driver(metadata, step, now)
+    former = draft.driver(kernel.key, driver)
+    driver = replace(driver, capture=tool or (former.capture if former else ""))
+    driver = replace(driver, aliases=_link_aliases(store, driver, former))
+    draft.put(kernel, driver)
     if driver.kind is DriverKind.CORE and driver.outcome is Outcome.PASSED:
-        _put_core(metadata, driver, kernel.key)
+        draft.offer_core(driver, kernel.key)
 
 
-def _put_driver(metadata: SignedMetadata, step: PublishStep, tool: str, now: datetime) -> DriverEntry:
+def _put_driver(metadata: SignedMetadata, step: PublishStep, now: str) -> DriverEntry:
+    """Write a driver, its record and its verdict. The entry misses the capture tool."""
     artifact, kernel, verdict = step.candidate.artifact, step.candidate.kernel, step.candidate.verdict
-    record = _document(artifact.to_json())
+    record = document(artifact.to_json())
     metadata.put_target(layout.record_target(_digest(record)), record)
     verdict_digest = ""
     if verdict is not None:
-        verdict_record = _document(verdict.to_json())
+        verdict_record = document(verdict.to_json())
         verdict_digest = _digest(verdict_record)
         metadata.put_target(layout.verdict_target(verdict_digest), verdict_record)
     target = layout.artifact_target(artifact.sha256, artifact.file_name)
@@ -201,7 +180,7 @@ def _put_driver(metadata: SignedMetadata, step: PublishStep, tool: str, now: dat
         reason=step.reason,
         verdict=verdict_digest,
         record=_digest(record),
-        capture=tool,
+        capture="",
         aliases=layout.peer_aliases(
             distro=kernel.distro,
             arch=kernel.arch,
@@ -213,7 +192,7 @@ def _put_driver(metadata: SignedMetadata, step: PublishStep, tool: str, now: dat
         )
         if step.mark is Outcome.PASSED
         else (),
-        published_at=now.isoformat(timespec="seconds"),
+        published_at=now,
     )
 
 
@@ -234,53 +213,10 @@ def _link_aliases(store: FolderStore, driver: DriverEntry, former: DriverEntry |
     return tuple(linked)
 
 
-def _with_driver(entry: KernelEntry, driver: DriverEntry) -> KernelEntry:
-    """The entry with this driver in the place of the one with its kind and version; newest version first."""
-    same = (driver.kind, driver.driver.version)
-    others = [one for one in entry.drivers if (one.kind, one.driver.version) != same]
-    ordered = sorted([*others, driver], key=lambda one: (_version_key(one.driver.version), one.kind), reverse=True)
-    return replace(entry, drivers=tuple(ordered))
-
-
-def _put_entry(metadata: SignedMetadata, entry: KernelEntry) -> None:
-    metadata.put_target(layout.kernel_target(entry.key), _document(entry.to_json()))
-
-
-def _put_names(metadata: SignedMetadata, entry: KernelEntry) -> None:
-    target = layout.release_target(entry.arch, entry.release)
-    known = metadata.read_target(target)
-    kernels = releases_from_json(json.loads(known)) if known else ()
-    if entry.key not in {one.key for one in kernels}:
-        kernels = (*kernels, KernelName(entry.key, entry.distro, entry.build))
-        metadata.put_target(target, _document(releases_to_json(entry.release, kernels)))
-    target = layout.names_target(entry.arch)
-    known = metadata.read_target(target)
-    keys = names_from_json(json.loads(known)) if known else ()
-    if entry.key not in keys:
-        metadata.put_target(target, _document(names_to_json((*keys, entry.key))))
-
-
-def _put_core(metadata: SignedMetadata, driver: DriverEntry, passed_on: str) -> None:
-    """Offer a CO-RE object that passed somewhere to kernels that nobody verified, marked as such."""
-    arch = CORE_KERNEL.split("/")[1]
-    entry = read_entry(metadata, CORE_KERNEL) or KernelEntry(CORE_KERNEL, "", arch, "", "")
-    reason = f"passed on {passed_on}; not tried on this kernel"
-    offered = replace(driver, outcome=Outcome.NOT_VERIFIED, verdict="", reason=reason, aliases=())
-    _put_entry(metadata, _with_driver(entry, offered))
-
-
 def _put_tool(metadata: SignedMetadata, capture: Path) -> str:
     digest = _digest(capture.read_bytes())
     metadata.put_target_file(layout.tool_target(digest), capture, digest)
     return digest
-
-
-def _version_key(version: str) -> tuple[int, ...]:
-    return tuple(int(part) if part.isdigit() else 0 for part in version.split("+")[0].split("."))
-
-
-def _document(value: dict[str, Any]) -> bytes:
-    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
 
 
 def _digest(content: bytes) -> str:

@@ -134,11 +134,19 @@ class FolderStore:
 
     def _rename(self, temporary: Path, name: str) -> None:
         path = self.path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._make_folder(path.parent)
         self._on_step(f"rename {name}")
         temporary.replace(path)
         self._touched.add(path.parent)
         self._on_step(f"renamed {name}")
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make a folder and those above it; the barrier makes their names durable too."""
+        if folder.is_dir():
+            return
+        self._make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        self._touched.add(folder.parent)
 
     def _temporary(self, name: str) -> Path:
         folder = self.root / TEMPORARY

@@ -12,9 +12,10 @@ from kdriver.core.errors import ExitCode, IntegrityError, KdriverError
 from kdriver.core.verdict import Outcome
 from kdriver.repository import layout
 from kdriver.repository.check import check_repository
+from kdriver.repository.draft import read_entry
 from kdriver.repository.entries import DriverEntry, KernelEntry, names_from_json
 from kdriver.repository.metadata import SignedMetadata
-from kdriver.repository.publish import Action, read_entry
+from kdriver.repository.publish import Action
 from kdriver.repository.store import FolderStore
 from tests.fakes.published import VERSION, Published, candidate, content, kernel
 
