@@ -70,6 +70,9 @@ struct kd_bpf_driver {
 	struct bpf_link *links[8]; /* by kd_point of bpf_attach.c */
 	char release[72];
 	char version[64];
+	char schema[80]; /* digest of the table of events that the object was built from; empty: it does not say */
+	__u32 facts[4]; /* of a probe for one kernel: uses boot time, its call tracepoints are faultable */
+	bool has_facts;
 };
 
 /* Which programs are to be loaded, and as what type. */

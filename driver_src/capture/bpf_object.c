@@ -30,6 +30,17 @@ static void copy_section(Elf_Scn *section, char *text, size_t size)
 	text[length] = 0;
 }
 
+/* A probe that was built from headers knows what its kernel has; the host's type information may be missing. */
+static void copy_facts(struct kd_bpf_driver *driver, Elf_Scn *section)
+{
+	Elf_Data *content = elf_getdata(section, NULL);
+
+	if (!content || !content->d_buf || content->d_size < sizeof(driver->facts))
+		return;
+	memcpy(driver->facts, content->d_buf, sizeof(driver->facts));
+	driver->has_facts = true;
+}
+
 static int read_sections(struct kd_bpf_driver *driver, Elf *elf)
 {
 	Elf_Scn *section = NULL;
@@ -51,6 +62,10 @@ static int read_sections(struct kd_bpf_driver *driver, Elf *elf)
 			copy_section(section, driver->release, sizeof(driver->release));
 		else if (name && strcmp(name, "kd_version") == 0)
 			copy_section(section, driver->version, sizeof(driver->version));
+		else if (name && strcmp(name, "kd_schema") == 0)
+			copy_section(section, driver->schema, sizeof(driver->schema));
+		else if (name && strcmp(name, "kd_facts") == 0)
+			copy_facts(driver, section);
 	}
 	return -1;
 }
@@ -74,11 +89,17 @@ static int read_file(struct kd_bpf_driver *driver)
 	return status;
 }
 
-/* A probe compiled against one kernel's headers reads other kernels' memory wrongly, and loads there all the same. */
-static int check_release(const struct kd_bpf_driver *driver)
+/*
+ * The object and this program must number the parts of events alike, so both come from one table of events.
+ * A probe compiled against one kernel's headers reads other kernels' memory wrongly, and loads there all the same.
+ */
+static int check_build(const struct kd_bpf_driver *driver)
 {
 	struct utsname host;
 
+	if (driver->schema[0] && strcmp(driver->schema, KD_SCHEMA_DIGEST) != 0 && !driver->options->force)
+		return kd_fail(KD_EXIT_LOAD, "Use the kd-capture that was published with it.",
+			       "%s: built from another table of events than this program", driver->path);
 	uname(&host);
 	if (!driver->release[0] || strcmp(driver->release, host.release) == 0 || driver->options->force)
 		return -1;
@@ -91,6 +112,10 @@ static int choose_type(struct kd_bpf_driver *driver)
 	enum kd_program_type asked = driver->options->program_type;
 	bool tracefs;
 
+	if (driver->has_facts) {
+		driver->host.boot_clock = driver->facts[0];
+		driver->host.faultable = driver->facts[1];
+	}
 	if (asked == KD_PROGRAM_RAW && !driver->host.raw_tp)
 		return kd_fail(KD_EXIT_LOAD, "Use --program-type tp.",
 			       "this kernel has no programs of raw tracepoints");
@@ -303,7 +328,7 @@ int kd_bpf_open(const struct kd_options *options, struct kd_driver **result)
 	kd_bpf_log_start(options->verbose);
 	status = read_file(driver);
 	if (status < 0)
-		status = check_release(driver);
+		status = check_build(driver);
 	if (status < 0)
 		status = kd_host_probe(&driver->host, options->btf);
 	if (status < 0)

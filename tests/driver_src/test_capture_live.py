@@ -315,6 +315,10 @@ SEC("raw_tp/kd_fill") int kd_f_close_0(void *context)
 char kd_license[] SEC("license") = "GPL";
 #ifdef RELEASE
 char kd_built_for[] SEC("kd_release") = RELEASE;
+const unsigned int kd_build_facts[4] SEC("kd_facts") = {1, FAULTABLE};
+#endif
+#ifdef SCHEMA
+char kd_built_from[] SEC("kd_schema") = SCHEMA;
 #endif
 """
 
@@ -351,7 +355,7 @@ def test_refused_program_is_left_out_when_asked(capture_tool: Path, make_object:
 
 
 def test_probe_of_another_kernel_is_refused_unless_forced(capture_tool: Path, make_object: Callable[..., Path]) -> None:
-    path = make_object("BODY=!found", 'RELEASE="6.1.0-0-nowhere"')
+    path = make_object("BODY=!found", 'RELEASE="6.1.0-0-nowhere"', "FAULTABLE=0")
     done = check(capture_tool, path)
     assert done.returncode == 7
     assert done.stderr == (
@@ -360,9 +364,25 @@ def test_probe_of_another_kernel_is_refused_unless_forced(capture_tool: Path, ma
     )
     forced = json.loads(check(capture_tool, path, "--force").stdout)
     assert (forced["driver"], forced["buffer"]) == ("bpf", "perf")
-    assert json.loads(check(capture_tool, make_object("BODY=!found", f'RELEASE="{os.uname().release}"')).stdout)[
-        "ready"
-    ]
+
+
+@pytest.mark.parametrize(("faultable", "kind"), [(0, "raw"), (1, "tp")])
+def test_probe_of_this_kernel_says_which_programs_lose_nothing(
+    capture_tool: Path, make_object: Callable[..., Path], faultable: int, kind: str
+) -> None:
+    release = f'RELEASE="{os.uname().release}"'
+    ready = json.loads(check(capture_tool, make_object("BODY=!found", release, f"FAULTABLE={faultable}")).stdout)
+    assert (ready["driver"], ready["program_type"]) == ("bpf", kind)
+
+
+def test_object_from_another_table_of_events_is_refused(capture_tool: Path, make_object: Callable[..., Path]) -> None:
+    path = make_object("BODY=!found", 'SCHEMA="0123abcd"')
+    done = check(capture_tool, path)
+    assert (done.returncode, done.stderr) == (
+        7,
+        f"kd-capture: {path}: built from another table of events than this program\n"
+        "  hint: Use the kd-capture that was published with it.\n",
+    )
 
 
 def test_object_of_others_is_refused(capture_tool: Path, make_object: Callable[..., Path], tmp_path: Path) -> None:
