@@ -39,13 +39,20 @@ static int kd_set_call(struct kd_consumer *consumer, unsigned long number, bool 
 /* Tracepoints that carry none of our events are accepted: libscap switches them on beside others. */
 static int kd_set_tp(struct kd_consumer *consumer, unsigned long tp, bool on)
 {
+	int error;
+
 	if (tp >= KD_SCAP_TPS)
 		return -EINVAL;
 	if (on)
 		consumer->tps |= 1u << tp;
 	else
 		consumer->tps &= ~(1u << tp);
-	return kd_consumer_apply(consumer);
+	error = kd_consumer_apply(consumer);
+	if (error && on) {
+		consumer->tps &= ~(1u << tp);
+		kd_consumer_apply(consumer);
+	}
+	return error;
 }
 
 static int kd_select(struct kd_consumer *consumer, unsigned int id, bool on)
@@ -177,6 +184,8 @@ static long kd_control_write(struct kd_consumer *consumer, unsigned int control,
 	switch (control) {
 	case KD_SCAP_DISABLE_DROPPING_MODE:
 		WRITE_ONCE(consumer->dropping, 0);
+		WRITE_ONCE(consumer->outside, 0);
+		WRITE_ONCE(consumer->owed, 0);
 		return 0;
 	case KD_SCAP_ENABLE_DROPPING_MODE:
 		return kd_set_dropping(consumer, arg);

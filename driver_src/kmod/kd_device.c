@@ -100,6 +100,7 @@ static int kd_mmap(struct file *file, struct vm_area_struct *vma)
 
 	if (vma->vm_pgoff || !(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
+	kd_vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
 	if (len <= PAGE_SIZE)
 		return vm_insert_page(vma, vma->vm_start, virt_to_page(ring->info));
 	if (len != 2UL * ring->size)

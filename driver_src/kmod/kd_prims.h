@@ -23,6 +23,9 @@
 #define KD_GET(pointer, field) ((pointer)->field)
 #define KD_ADDR(pointer, field) (&(pointer)->field)
 
+/* The length of a parameter is a u16. */
+#define KD_PARAM_MAX 0xffffu
+
 /* Room for a vector of user memory that is looked at, as the shared captures assume it. */
 #define KD_VECTOR_WORDS 32
 
@@ -123,12 +126,12 @@ static KD_INLINE void kd_param_abandon(struct kd_fill *c)
 	kd_param_end(c);
 }
 
-/* Room for len more bytes in the block and in the parameter, whose length is a u16. */
+/* Room for len more bytes in the block and in the parameter. */
 static KD_INLINE int kd_room(const struct kd_fill *c, u32 len)
 {
 	if (unlikely(len > c->limit - c->off))
 		return -ENOSPC;
-	if (unlikely(len > U16_MAX - (c->off - c->start)))
+	if (unlikely(len > KD_PARAM_MAX - (c->off - c->start)))
 		return -ENOSPC;
 	return 0;
 }

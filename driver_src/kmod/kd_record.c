@@ -24,7 +24,6 @@
 #include <linux/fdtable.h>
 #include <linux/fs_struct.h>
 #include <linux/ipv6.h>
-#include <linux/kernfs.h>
 #include <linux/mm_types.h>
 #include <linux/mount.h>
 #include <linux/net.h>

@@ -11,8 +11,10 @@
 #include <linux/mm.h>
 
 #if defined(KD_VM_FLAGS__CLEAR)
+#define kd_vm_flags_set(vma, flags) vm_flags_set((vma), (flags))
 #define kd_vm_flags_clear(vma, flags) vm_flags_clear((vma), (flags))
 #else
+#define kd_vm_flags_set(vma, flags) ((vma)->vm_flags |= (flags))
 #define kd_vm_flags_clear(vma, flags) ((vma)->vm_flags &= ~(flags))
 #endif
 
