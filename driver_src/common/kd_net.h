@@ -108,10 +108,8 @@ static KD_INLINE void kd_sock_ends(struct sock *sk, u16 family, struct kd_ends *
 		ends->own[0] = KD_GET(inet, inet_saddr);
 		ends->other[0] = KD_GET(sk, __sk_common.skc_daddr);
 	} else {
-		struct ipv6_pinfo *info = KD_GET(inet, pinet6);
-
-		if (info)
-			kd_read_kernel(ends->own, KD_ADDR(info, saddr), 16);
+		/* not pinet6->saddr: an IPv4 connection over this socket sets that only after its first segment */
+		kd_read_kernel(ends->own, KD_ADDR(sk, __sk_common.skc_v6_rcv_saddr), 16);
 		kd_read_kernel(ends->other, KD_ADDR(sk, __sk_common.skc_v6_daddr), 16);
 	}
 }

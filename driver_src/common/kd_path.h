@@ -37,7 +37,7 @@ static KD_INLINE int kd_put_rootless(struct kd_fill *c, struct dentry *dentry)
 
 static KD_INLINE int kd_put_path(struct kd_fill *c, struct dentry *dentry, struct vfsmount *mount)
 {
-	struct dentry *part[KD_PATH_STEPS];
+	u64 *part = kd_vector_area(c); /* not on the stack: there the verifier would tell apart what is set and what not */
 	struct dentry *leaf = dentry;
 	u32 parts = 0;
 	int top = 0;
@@ -56,7 +56,7 @@ static KD_INLINE int kd_put_path(struct kd_fill *c, struct dentry *dentry, struc
 			top = kd_mount_up(&mount, &dentry);
 			continue;
 		}
-		part[i] = dentry;
+		part[i] = (unsigned long)dentry;
 		parts += 1;
 		dentry = parent;
 	}
@@ -66,9 +66,11 @@ static KD_INLINE int kd_put_path(struct kd_fill *c, struct dentry *dentry, struc
 		err = kd_put_rootless(c, leaf);
 	KD_UNROLL
 	for (i = KD_PATH_STEPS - 1; i >= 0; i--) {
-		if (!part[i] || err)
+		struct dentry *one = (struct dentry *)(unsigned long)part[i];
+
+		if (!one || err)
 			continue;
-		err = kd_put_component(c, KD_GET(part[i], d_name.name));
+		err = kd_put_component(c, KD_GET(one, d_name.name));
 	}
 	if (!err)
 		err = kd_put_u8(c, 0);

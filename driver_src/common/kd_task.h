@@ -234,7 +234,7 @@ static KD_INLINE int kd_cap_task_cwd(struct kd_fill *c)
  */
 static KD_INLINE int kd_put_cgroup(struct kd_fill *c, struct css_set *set, int id, u64 name, u32 name_len)
 {
-	struct kernfs_node *part[KD_CGROUP_PARTS];
+	u64 *part = kd_vector_area(c); /* as in kd_put_path() */
 	struct cgroup_subsys_state *css = 0;
 	struct kernfs_node *node;
 	struct cgroup *cgroup;
@@ -250,7 +250,7 @@ static KD_INLINE int kd_put_cgroup(struct kd_fill *c, struct css_set *set, int i
 	for (i = 0; i < KD_CGROUP_PARTS; i++) {
 		struct kernfs_node *parent = node ? kd_kernfs_parent(node) : 0;
 
-		part[i] = parent ? node : 0;
+		part[i] = parent ? (unsigned long)node : 0;
 		node = parent;
 	}
 	err = kd_put_u64(c, name);
@@ -259,9 +259,11 @@ static KD_INLINE int kd_put_cgroup(struct kd_fill *c, struct css_set *set, int i
 		err = kd_put_u8(c, '/');
 	KD_UNROLL
 	for (i = KD_CGROUP_PARTS - 1; i >= 0; i--) {
-		if (!part[i] || err)
+		struct kernfs_node *one = (struct kernfs_node *)(unsigned long)part[i];
+
+		if (!one || err)
 			continue;
-		err = kd_put_component(c, (const unsigned char *)KD_GET(part[i], name));
+		err = kd_put_component(c, (const unsigned char *)KD_GET(one, name));
 	}
 	if (!err)
 		err = kd_put_u8(c, 0);

@@ -40,10 +40,6 @@ static KD_INLINE struct task_struct *kd_task_now(void)
 	return (struct task_struct *)bpf_get_current_task();
 }
 
-enum kd_helper {
-	BPF_FUNC_ktime_get_boot_ns___kd = 1,
-};
-
 static KD_INLINE u64 kd_now(void)
 {
 	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_ktime_get_boot_ns))

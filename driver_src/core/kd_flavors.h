@@ -14,9 +14,6 @@ struct kernfs_node___6_15 {
 };
 
 /* 6.2 made the counters of a mm per-CPU (percpu_counter[]); before they were atomics in a structure. */
-struct percpu_counter_kd {
-	s64 count;
-};
 struct percpu_counter {
 	s64 count;
 };
@@ -28,11 +25,6 @@ struct mm_rss_stat {
 };
 struct mm_struct___old {
 	struct mm_rss_stat rss_stat;
-};
-
-/* 6.3 made kernel_cap_t one 64-bit number; before it was an array of two. */
-struct kernel_cap_struct___old {
-	u32 cap[2];
 };
 
 /* Inode times: struct timespec64 fields, renamed in 6.6 and 6.7, cut in seconds and nanoseconds in 6.11. */
@@ -60,15 +52,7 @@ struct task_struct___audit {
 	kuid_t loginuid;
 };
 
-struct tracepoint_ext {
-	unsigned int faultable : 1;
-};
-
 #pragma clang attribute pop
-
-enum cgroup_subsys_id {
-	cpuset_cgrp_id___kd = 0,
-};
 
 /* The multigrain flag of 6.13 lives in bit 31 of the nanoseconds of ctime. */
 #define KD_NSEC_MASK 0x7fffffff

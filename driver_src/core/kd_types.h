@@ -21,9 +21,6 @@ struct list_head {
 	struct list_head *next, *prev;
 };
 
-struct kuid_kd {
-	u32 val;
-};
 typedef struct {
 	u32 val;
 } kuid_t;
@@ -210,6 +207,7 @@ struct sock_common {
 	u16 skc_dport;
 	u16 skc_family;
 	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
 };
 
 struct sock {
@@ -222,12 +220,7 @@ struct socket {
 	struct sock *sk;
 };
 
-struct ipv6_pinfo {
-	struct in6_addr saddr;
-};
-
 struct inet_sock {
-	struct ipv6_pinfo *pinet6;
 	u32 inet_saddr;
 	u16 inet_sport;
 };
