@@ -84,7 +84,7 @@ def _compare(run: DriverRun, catalogue: Catalogue) -> Comparison:
 def _unavailable(run: DriverRun) -> dict[str, str]:
     """Events that the driver cannot give on this kernel, with the reason. It fails where another driver can
     (kdriver.verifier.agreement)."""
-    return {str(one["name"]): str(one.get("reason", "")) for one in run.ready.get("unavailable", ())}
+    return {str(one["event"]): str(one.get("reason", "")) for one in run.ready.get("unavailable", ())}
 
 
 def _steps(run: DriverRun) -> Iterator[str]:

@@ -1,0 +1,232 @@
+"""`kdriver verify`: from the command line to verdicts, exit statuses and records, with a made-up QEMU."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kdriver.cli import run
+from kdriver.core.artifact import CORE_KERNEL, Artifact, DriverKind, DriverVersion
+from kdriver.core.verdict import Outcome
+from kdriver.verifier.records import read_verdict
+from tests.fakes.guest_lines import RELEASE, ended, good_run, hello, write_boots
+
+KERNEL = f"file/x86_64/{RELEASE}/vmlinux"
+VERSION = DriverVersion("0.1.0", "1.0.0", "1.0.0", "10.1.0", "4.5.1")
+
+
+@pytest.fixture(scope="module")
+def tools_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for all tests of this file: the tools are built once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tools_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KDRIVER_CACHE", str(tools_cache))
+    monkeypatch.setenv("KDRIVER_INDEX", str(tools_cache / "index"))
+
+
+@pytest.fixture
+def drivers(tmp_path: Path) -> Path:
+    """A folder with a driver of each kind, as `kdriver build --out` leaves it."""
+    for kind in DriverKind:
+        folder = tmp_path / "drivers" / ("any" if kind is DriverKind.CORE else RELEASE)
+        folder.mkdir(parents=True, exist_ok=True)
+        content = f"{kind} {tmp_path}".encode()
+        core = kind is DriverKind.CORE
+        artifact = Artifact(
+            kernel=CORE_KERNEL if core else f"debian/x86_64/{RELEASE}/1",
+            release="" if core else RELEASE,
+            kind=kind,
+            name="kdriver",
+            sha256=hashlib.sha256(content).hexdigest(),
+            size_bytes=len(content),
+            driver=VERSION,
+            compiler="gcc-12",
+            flags=(),
+            inputs=(),
+            content_key="0" * 64,
+            seconds=1.0,
+            built_at="2026-01-01T00:00:00Z",
+        )
+        (folder / kind.file_name).write_bytes(content)
+        (folder / f"{kind.file_name}.json").write_text(json.dumps(artifact.to_json()))
+    return tmp_path / "drivers"
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """An uncompressed kernel that says it can be started by PVH."""
+    note = struct.pack("<III4sI", 4, 4, 18, b"Xen\0", 0x1000000)
+    head = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, 0, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    path = tmp_path / "vmlinux"
+    path.write_bytes(head + struct.pack("<IIQQQQQQ", 4, 4, 120, 0, 0, len(note), len(note), 4) + note)
+    return path
+
+
+def _arguments(image: Path, drivers: Path, *more: str) -> list[str]:
+    return ["verify", "--kernel-image", str(image), "--release", RELEASE, "--artifacts", str(drivers), *more]
+
+
+def _boots_with(monkeypatch: pytest.MonkeyPatch, folder: Path, *boots: list[dict[str, Any]]) -> None:
+    monkeypatch.setenv("KDRIVER_QEMU", write_boots(folder, *boots))
+
+
+def _all_good(*, core_res: int = 3) -> list[dict[str, Any]]:
+    return ended([hello(), *good_run("kmod"), *good_run("bpf"), *good_run("core", res=core_res)])
+
+
+def test_all_passed_is_status_0_with_a_row_and_a_record_for_each_kind(
+    tmp_path: Path, image: Path, drivers: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _boots_with(monkeypatch, tmp_path, _all_good())
+    assert run(_arguments(image, drivers, "--json")) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["kernel"], row["kind"], row["outcome"], row["reason"]) for row in rows] == [
+        (KERNEL, str(kind), "passed", "") for kind in DriverKind
+    ]
+    for row in rows:
+        assert row["checks"] == {"exact": 2, "between": 0, "unchecked": 0}
+        assert row["events"] == 1
+        assert row["seconds"] > 0
+        assert Path(row["console"]).is_file()
+        kept = read_verdict(row["artifact_sha256"], KERNEL)
+        assert kept is not None and kept.outcome is Outcome.PASSED
+        assert len(kept.case_set) == 64
+
+
+def test_the_table_names_the_counts_of_each_check(
+    tmp_path: Path, image: Path, drivers: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _boots_with(monkeypatch, tmp_path, _all_good())
+    assert run(_arguments(image, drivers, "--kind", "core", "--kind", "kmod")) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == [
+        "kernel",
+        "kind",
+        "verdict",
+        "events",
+        "exact",
+        "between",
+        "unchecked",
+        "seconds",
+        "reason",
+    ]
+    assert [line.split()[1:7] for line in lines[1:]] == [
+        ["kmod", "passed", "1", "2", "0", "0"],
+        ["core", "passed", "1", "2", "0", "0"],
+    ]
+
+
+def test_a_wrong_parameter_is_status_5_and_is_shown_with_both_values(
+    tmp_path: Path, image: Path, drivers: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _boots_with(monkeypatch, tmp_path, _all_good(core_res=9))
+    assert run(_arguments(image, drivers)) == 5
+    said = capsys.readouterr()
+    reason = next(line for line in said.err.splitlines() if line.startswith(f"kdriver: {KERNEL} core: failed: "))
+    assert "dup" in reason and "expected 3, seen 9" in reason
+    assert "  console: " in said.err
+    sha256 = hashlib.sha256((drivers / "any" / "kdriver.core.o").read_bytes()).hexdigest()
+    kept = read_verdict(sha256, KERNEL)
+    assert kept is not None and kept.outcome is Outcome.FAILED
+
+
+def test_a_kernel_that_never_boots_is_status_5_and_not_verified(
+    tmp_path: Path, image: Path, drivers: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _boots_with(monkeypatch, tmp_path, [])
+    assert run(_arguments(image, drivers, "--kind", "bpf", "--json")) == 5
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["outcome"] == "not verified"
+    assert row["reason"].startswith("the kernel never reached /init: ")
+
+
+def test_no_qemu_is_one_line_with_a_hint(
+    image: Path, drivers: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KDRIVER_QEMU", "qemu-that-is-not-there")
+    assert run(_arguments(image, drivers)) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "kdriver: qemu-that-is-not-there: not found; verification boots kernels in QEMU",
+        "  hint: Install it (Debian: apt install qemu-system-x86) or name it in KDRIVER_QEMU.",
+    ]
+
+
+def test_a_folder_without_drivers_is_status_3(
+    tmp_path: Path, image: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _boots_with(monkeypatch, tmp_path, [])
+    (tmp_path / "empty").mkdir()
+    assert run(_arguments(image, tmp_path / "empty")) == 3
+    assert "holds no driver with its record" in capsys.readouterr().err
+
+
+def test_no_driver_for_the_release_is_status_3(
+    tmp_path: Path, image: Path, drivers: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _boots_with(monkeypatch, tmp_path, [])
+    arguments = ["verify", "--kernel-image", str(image), "--release", "9.9", "--artifacts", str(drivers)]
+    assert run([*arguments, "--kind", "kmod"]) == 3
+    assert capsys.readouterr().err.splitlines() == [
+        f"kdriver: {drivers}: holds no driver for 9.9",
+        "  hint: Build one for that kernel, or name its folder.",
+    ]
+
+
+def test_a_driver_that_is_not_what_its_record_says_is_status_6(
+    tmp_path: Path, image: Path, drivers: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _boots_with(monkeypatch, tmp_path, [])
+    (drivers / RELEASE / "kdriver.ko").write_bytes(b"changed")
+    assert run(_arguments(image, drivers)) == 6
+    assert "its record says" in capsys.readouterr().err
+
+
+def test_a_kernel_image_that_is_none_is_status_6(
+    tmp_path: Path, image: Path, drivers: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _boots_with(monkeypatch, tmp_path, [])
+    image.write_bytes(b"nothing that boots")
+    assert run(_arguments(image, drivers)) == 6
+    assert "is no bzImage" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param([], "name kernels with --distro, --kernel or both", id="nothing-named"),
+        pytest.param(["--kernel-image", "x"], "--kernel-image needs --release and --artifacts", id="image-alone"),
+        pytest.param(
+            ["--kernel-image", "x", "--release", "1", "--artifacts", "a", "--distro", "debian12"],
+            "--kernel-image and kernels of the index exclude each other",
+            id="both",
+        ),
+        pytest.param(["--accel", "warp", "--distro", "debian12"], "Invalid value for '--accel'", id="accelerator"),
+    ],
+)
+def test_a_wrong_command_line_is_status_2(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["verify", *arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_no_index_is_status_3_with_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["verify", "--distro", "debian12"]) == 3
+    assert "kdriver index update" in capsys.readouterr().err
+
+
+def test_a_dry_run_names_what_would_be_booted_and_boots_nothing(
+    tmp_path: Path, image: Path, drivers: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _boots_with(monkeypatch, tmp_path, [])
+    assert run(_arguments(image, drivers, "-n", "--json")) == 0
+    assert json.loads(capsys.readouterr().out) == [
+        {"kernel": KERNEL, "kinds": ["kmod", "bpf", "core"], "image": str(image), "size_bytes": image.stat().st_size}
+    ]
+    assert not (tmp_path / "count").exists()
