@@ -19,6 +19,14 @@ ACTING = ("index update", "build", "verify", "repo init", "publish", "load", "un
 NOT_A_RESULT = ("serve",)
 """Commands that run until they are stopped and print no result."""
 
+REQUIRED_CALLS = """
+open openat creat close read write pread64 pwrite64 readv writev socket bind connect listen accept accept4 sendto
+recvfrom sendmsg recvmsg getsockopt setsockopt shutdown execve execveat clone clone3 fork vfork kill dup dup2 dup3 pipe2
+fcntl ioctl mmap munmap brk rename renameat2 unlinkat mkdirat fchmodat chdir epoll_wait poll futex nanosleep prctl
+ptrace mount exit exit_group
+"""
+"""Calls that the first version promised to serve; the catalogue may only grow."""
+
 OPTION_NAMES = {
     "-n": "--dry-run",
     "-j": "--jobs",
@@ -61,8 +69,7 @@ def test_every_option_is_explained(name: str) -> None:
 
 @pytest.mark.parametrize("name", ACTING)
 def test_a_command_that_acts_can_say_what_it_would_do(name: str) -> None:
-    assert _options(LEAVES[name])["-n"].opts == ["-n", "--dry-run"] or "--dry-run" in _options(LEAVES[name])
-    assert "-n" in _options(LEAVES[name])
+    assert {"-n", "--dry-run"} <= set(_options(LEAVES[name]))
 
 
 @pytest.mark.parametrize("name", [name for name in LEAVES if name not in NOT_A_RESULT])
@@ -112,7 +119,9 @@ def test_unknown_event_is_one_line_with_a_hint(capsys: pytest.CaptureFixture[str
 def test_events_list_has_the_promised_shape(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["events", "list", "--json"]) == ExitCode.DONE
     events = json.loads(capsys.readouterr().out)
-    assert len(events) >= 60
+    served = {call for event in events for call in event["calls"]}
+    assert served >= set(REQUIRED_CALLS.split())
+    assert {"procexit", "switch", "tcp_connect"} <= {event["name"] for event in events}
     for event in events:
         assert {"id", "name", "calls", "category", "captured_at", "params"} <= set(event)
         assert isinstance(event["id"], int)

@@ -267,7 +267,7 @@ def run(arguments: argparse.Namespace) -> int:
             "the guest did not reach its session", hint=f"Read {machine.console} and {work / 'qemu.log'}."
         )
     print(
-        f"guest: {len(results) - len(faults)} of {len(steps)} steps as they should be; {time.monotonic() - began:.1f} s"
+        f"guest: {len(steps) - len(faults)} of {len(steps)} steps as they should be; {time.monotonic() - began:.1f} s"
     )
     return 1 if faults else 0
 

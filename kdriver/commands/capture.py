@@ -116,7 +116,13 @@ def _build_tool() -> Path | None:
 @click.option("--duration", "duration_s", type=click.FloatRange(0, min_open=True), help="Stop after these seconds.")
 @click.option("--max-events", type=click.IntRange(1), help="Stop after this many printed events.")
 @click.option("--enter-time", is_flag=True, help="Carry the time of entry of each call (costs a second hook).")
-@click.option("--program-type", type=click.Choice(["auto", "raw", "tp"]), default="auto", show_default=True)
+@click.option(
+    "--program-type",
+    type=click.Choice(["auto", "raw", "tp"]),
+    default="auto",
+    show_default=True,
+    help="Of eBPF programs: raw tracepoints or perf tracepoints; auto takes the one that loses nothing on this kernel.",
+)
 @click.option("--btf", type=click.Path(path_type=Path), help="Type information, where the kernel has none of its own.")
 @click.option("--control", is_flag=True, help="Read commands on standard input: enable, disable, stats, flush, quit.")
 @click.option("--check", is_flag=True, help="Only open and load the driver, and say what was found.")

@@ -37,7 +37,13 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON doc
 @_SOURCE
 @_JSON
 def list_events(category: str | None, driver_src: Path | None, as_json: bool) -> None:
-    """List the events: what each is called, which calls it serves, where it is captured."""
+    """List the events: what each is called, which calls it serves, where it is captured.
+
+    \b
+    Examples:
+      kdriver events list --category net
+      kdriver events list --json
+    """
     from kdriver.catalogue.load import load_catalogue
 
     events = [event for event in load_catalogue(driver_src).events if category in (None, event.category)]
@@ -59,7 +65,13 @@ def list_events(category: str | None, driver_src: Path | None, as_json: bool) ->
 @_SOURCE
 @_JSON
 def show_event(name: str, driver_src: Path | None, as_json: bool) -> None:
-    """Show one event: its parameters, how each is captured and checked, and the values of its flags."""
+    """Show one event: its parameters, how each is captured and checked, and the values of its flags.
+
+    \b
+    Examples:
+      kdriver events show openat
+      kdriver events show pread64 --json
+    """
     from kdriver.catalogue.load import load_catalogue
 
     catalogue = load_catalogue(driver_src)

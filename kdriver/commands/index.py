@@ -51,6 +51,11 @@ def command() -> None:
 def update(distro: str | None, mirrors: tuple[str, ...], allow_stale: bool, dry_run: bool, as_json: bool) -> int:
     """Ask the distributions' repositories which kernels exist.
 
+    \b
+    Examples:
+      kdriver index update --distro debian12
+      kdriver index update --mirror http://mirror.example/debian --dry-run
+
     Exit status 1: a suite failed; it keeps its last good state and is named. 6: a signature, digest or date
     was wrong everywhere.
     """
@@ -83,7 +88,14 @@ def update(distro: str | None, mirrors: tuple[str, ...], allow_stale: bool, dry_
 @click.option("--flavour", metavar="NAME", help="Kernels of this flavour only: amd64, cloud-amd64, rt-amd64.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document: a list of kernels.")
 def list_kernels(distro: str | None, kernel: str | None, flavour: str | None, as_json: bool) -> None:
-    """List the kernels of the index, oldest first."""
+    """List the kernels of the index, oldest first: with the packages that build and boot them, and their compiler.
+
+    \b
+    Examples:
+      kdriver index list --distro debian12
+      kdriver index list --kernel newest
+      kdriver index list --flavour cloud-amd64 --json
+    """
     from kernel_index.query import newest_words, select_kernels
     from kernel_index.store import load_index
 
@@ -112,6 +124,11 @@ def show(kernel: str, distro: str | None, flavour: str | None, as_json: bool) ->
       6.1.0-56-amd64                           a `uname -r` that only one build has
       newest                                   what the distribution's metapackage names today
       newest:6.12  newest:cloud-amd64  newest:6.12:cloud-amd64
+
+    \b
+    Examples:
+      kdriver index show newest --distro debian12
+      kdriver index show 6.1.0-56-amd64 --json
     """
     from kdriver.core.errors import ConfigError
     from kernel_index.query import select_kernels

@@ -47,6 +47,11 @@ def command(
     checked. An eBPF driver (core, bpf) is installed and tried, and loaded by whoever opens it.
 
     \b
+    Examples:
+      kdriver load --repo http://mirror.example/repository --trust root.json
+      kdriver load --repo http://mirror.example/repository --kind kmod --explain --dry-run
+
+    \b
     Exit status: 0 done, 1 the repository cannot be reached, 2 wrong use, 3 no driver for this kernel (the nearest
     ones are named), 6 a signature or digest is wrong, 7 the kernel refused the driver.
     """

@@ -46,6 +46,11 @@ def command(
 
     Without --distro and --kernel: everything that was built. Killed at any moment, the repository stays valid; what was
     published before stays. The exit status is 1 when a driver was refused, 5 when it was the only one.
+
+    \b
+    Examples:
+      kdriver publish --repo ./repository --keys ./keys
+      kdriver publish --repo ./repository --keys ./keys --distro debian12 --kernel newest --dry-run
     """
     signers = load_keys(keys)
     built = read_built_folder(artifacts) if artifacts else read_built_cache(cache_dir() / "artifacts")

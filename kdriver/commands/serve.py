@@ -27,6 +27,11 @@ def command(repo: Path, listen: str, access_log: bool) -> None:
     """Serve a repository over HTTP, for a local network or a test. Any static web server does as well.
 
     Prints its address on stdout when it answers. SIGTERM or Ctrl-C end it.
+
+    \b
+    Examples:
+      kdriver serve --repo ./repository
+      kdriver serve --repo ./repository --listen :8080 --access-log
     """
     from kdriver.repository.metadata import read_root
     from kdriver.repository.page import page_maker

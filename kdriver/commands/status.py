@@ -11,7 +11,13 @@ from kdriver.core.console import print_json
 @click.option("--name", default="kdriver", show_default=True, help="The module to look for when none was installed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(name: str, as_json: bool) -> None:
-    """Say which driver is in place, who uses it, and until when its repository's signature holds."""
+    """Say which driver is in place, who uses it, and until when its repository's signature holds.
+
+    \b
+    Examples:
+      kdriver status
+      kdriver status --json
+    """
     from kdriver.loader.modules import LinuxModules
     from kdriver.loader.state import state_from_environment
     from kdriver.loader.status import read_status

@@ -166,6 +166,16 @@ def run_load(
         return LoadReport(host, choice, outcome, trust.how, evidence, replaced, record)
 
 
+def plan_unload(state: State, modules: KernelModules, default_name: str) -> tuple[str, ...]:
+    """What run_unload would do now, one line each; empty when there is nothing to do. Changes nothing."""
+    installed = state.installed()
+    name = installed.name if installed else default_name
+    steps = [f"{name}: would be unloaded"] if modules.loaded(name) is not None else []
+    if installed is not None:
+        steps.append(f"{Path(installed.path).name} ({installed.artifact[:12]}): would be removed from this host")
+    return tuple(steps)
+
+
 def run_unload(state: State, modules: KernelModules, default_name: str) -> tuple[str, ...]:
     """Unload the module, forget the driver. Returns what was done, one line each; empty when there was nothing to do.
 

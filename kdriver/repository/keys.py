@@ -59,15 +59,20 @@ def key_file(role: str) -> str:
     return f"{role}.pem"
 
 
-def make_keys(folder: Path, policy: Policy) -> Keys:
-    """Make four new keys, readable by their owner only. Raises ConfigError when the folder holds any key already:
-    whoever overwrites the root key locks out every host that trusts it."""
+def require_no_keys(folder: Path) -> None:
+    """Raise ConfigError when the folder holds any key already: whoever overwrites the root key locks out every host
+    that trusts it."""
     present = [role for role in ROLES if (folder / key_file(role)).exists()]
     if present:
         raise ConfigError(
             f"{folder}: holds keys already ({', '.join(map(key_file, present))}); they are never overwritten",
             hint="Name an empty folder with --keys, or pass --reuse-keys to sign a new repository with these.",
         )
+
+
+def make_keys(folder: Path, policy: Policy) -> Keys:
+    """Make four new keys, readable by their owner only. Raises ConfigError as require_no_keys does."""
+    require_no_keys(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for role in ROLES:

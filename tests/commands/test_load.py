@@ -50,8 +50,10 @@ def test_load_status_unload(published: Published, trust: list[str], capsys: pyte
     assert status["installed"]["artifact"] == report["choice"]["driver"]["artifact"]
     assert run(["status"]) == 0
     assert "kdriver 0.1.0 (bpf): passed on " in capsys.readouterr().out
+    assert run(["unload", "--dry-run"]) == 0
+    assert "would be removed from this host" in capsys.readouterr().out
     assert run(["unload"]) == 0
-    assert "removed from this host" in capsys.readouterr().out
+    assert ": removed from this host" in capsys.readouterr().out
     assert run(["unload"]) == 0
     assert capsys.readouterr().out == "no driver is in place\n"
     assert run(["status"]) == 0

@@ -21,6 +21,18 @@ def test_init_says_which_file_hosts_need(tmp_path: Path, capsys: pytest.CaptureF
     assert (tmp_path / "r/metadata/1.root.json").is_file()
 
 
+def test_init_can_say_what_it_would_make(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert init(tmp_path, "--dry-run") == 0
+    assert f"{tmp_path}/k: four new keys would be made\n" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+    init(tmp_path)
+    assert init(tmp_path, "--dry-run") == 2
+    assert "is a repository already" in capsys.readouterr().err
+    again = ["repo", "init", "--repo", str(tmp_path / "r2"), "--keys", str(tmp_path / "k"), "--dry-run"]
+    assert run(again) == 2
+    assert "holds keys already" in capsys.readouterr().err
+
+
 def test_init_twice_is_refused_and_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     init(tmp_path)
     key = (tmp_path / "k/root.pem").read_bytes()

@@ -15,7 +15,16 @@ import pytest
 from kdriver.core.artifact import DriverKind
 from kdriver.core.errors import ConfigError, ExitCode, IntegrityError, KdriverError, LoadError, NotFoundError
 from kdriver.core.verdict import Outcome as VerdictOutcome
-from kdriver.loader.load import LoadReport, LoadRequest, Outcome, check_object, plan_load, run_load, run_unload
+from kdriver.loader.load import (
+    LoadReport,
+    LoadRequest,
+    Outcome,
+    check_object,
+    plan_load,
+    plan_unload,
+    run_load,
+    run_unload,
+)
 from kdriver.loader.state import State
 from kdriver.loader.status import read_status
 from tests.fakes.kernel_modules import FakeModules
@@ -321,11 +330,14 @@ def test_two_loaders_do_not_disturb_each_other(place: Place) -> None:
 def test_unloading_removes_module_and_files_and_keeps_the_trust(place: Place) -> None:
     digest = place.publish()
     place.load()
+    planned = plan_unload(place.state, place.modules, "kdriver")
+    assert planned == ("kdriver: would be unloaded", f"kdriver.ko ({digest[:12]}): would be removed from this host")
     done = run_unload(place.state, place.modules, "kdriver")
     assert done == ("kdriver: unloaded", f"kdriver.ko ({digest[:12]}): removed from this host")
     assert place.modules.present == {}
     assert all(name.startswith("trust/") for name in place.files())
     assert run_unload(place.state, place.modules, "kdriver") == ()
+    assert plan_unload(place.state, place.modules, "kdriver") == ()
 
 
 def test_a_module_in_use_is_not_unloaded(place: Place) -> None:
