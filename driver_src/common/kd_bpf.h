@@ -333,9 +333,9 @@ static KD_INLINE int kd_put_user_str(struct kd_fill *c, u64 from, u64 max)
 	if (kd_full(c, max))
 		return -ENOSPC;
 	len = KD_READ_USER_STR(kd_at(c), kd_chunk(c, max), (void *)from);
-	if (len <= 0)
+	if (len < 0)
 		return -EFAULT;
-	kd_advance(c, len);
+	kd_advance(c, len ? len : 1); /* until 6.12 the helper says 0 for an empty string, whose NUL it wrote */
 	return 0;
 }
 
