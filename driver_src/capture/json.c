@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
- * kd-capture: an event as one JSON object on one line. Programs read this: see the contract in docs.
+ * kd-capture: an event as one JSON object on one line.
+ *
+ * {"ts": ns since 1970, "cpu", "tid", "type": event id, "name", "params": {name: value}, "enter_ts": with --enter-time}
+ * Numbers are numbers, results negative error numbers, flags and enumerations their raw numbers, times ns. Text is a
+ * string in which a byte that is not UTF-8 is U+DC00 plus the byte; bytes are lower-case hexadecimal; lists of strings
+ * and of descriptors are lists; addresses are objects with "family". An empty parameter is null.
+ * A block that makes no sense is {"malformed": why, "block_ts", "cpu", "block_tid", "type", "len"}.
  */
 #include <string.h>
 

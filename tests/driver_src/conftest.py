@@ -69,11 +69,22 @@ def compile_bpf(source: Path, out: Path, *includes: Path, defines: tuple[str, ..
     return out
 
 
-@pytest.fixture(scope="session")
-def core_object(may_load_bpf: None, generated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The CO-RE probe."""
+def compile_core(generated: Path, out: Path, *defines: str) -> Path:
+    """The CO-RE probe of this source."""
     root = source_dir("driver_src")
     sources = sorted((root / "core").glob("*.c"))
     assert len(sources) == 1
-    out = tmp_path_factory.mktemp("core") / "kdriver.core.o"
-    return compile_bpf(sources[0], out, root / "common", generated, root / "core")
+    return compile_bpf(sources[0], out, root / "common", generated, root / "core", defines=defines)
+
+
+@pytest.fixture(scope="session")
+def core_object(may_load_bpf: None, generated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The CO-RE probe."""
+    return compile_core(generated, tmp_path_factory.mktemp("core") / "kdriver.core.o")
+
+
+@pytest.fixture(scope="session")
+def perf_object(may_load_bpf: None, generated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The CO-RE probe as on a kernel without ring buffers: the switch that turns them on goes by another name."""
+    out = tmp_path_factory.mktemp("perf") / "kdriver.core.o"
+    return compile_core(generated, out, "kd_use_ringbuf=kd_switched_by_nobody")
