@@ -21,6 +21,7 @@
 #define PATH_BYTES 4096
 #define ARG_POINTERS 16
 #define SEGMENTS 16
+#define PATH_COMPONENTS 16
 #define POLL_ENTRIES 16
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -161,6 +162,7 @@ void expect_procexit(pid_t tid, int status, pid_t reaper);
 int reap(pid_t pid, pid_t reaper); /* waits and expects the end; the wait status */
 void expect_clone_event(const struct made *m, uint32_t flags);
 void exp_usage(const struct usage *before, const struct usage *after);
+void exp_cwd(void);
 void exp_vm(const struct usage *before, const struct usage *after);
 void exp_strings(const char *name, const char *bytes, size_t len);
 
@@ -223,7 +225,8 @@ struct one_case {
 	void (*run)(void);
 };
 extern const struct one_case file_cases[], io_cases[], net_cases[], process_cases[], exec_cases[], memory_cases[],
-	ipc_cases[], misc_cases[];
+	ipc_cases[], misc_cases[], identity_cases[];
+void exec_image_of_self(void);
 void i386_probe(void);
 
 #endif

@@ -134,7 +134,7 @@ static void expect_image(pid_t pid, const struct image *image, char *const *argv
 	exp_int("tid", pid);
 	exp_int("pid", pid);
 	exp_int("ptid", self.tid);
-	exp_str("cwd", self.cwd, strlen(self.cwd));
+	exp_cwd();
 	exp_uint("fdlimit", self.fdlimit);
 	exp_usage(&before, &after);
 	exp_str("comm", comm, strlen(comm));
@@ -185,6 +185,13 @@ static void exec_of(const struct image *image, char *const *argv)
 	must("wait", reap(pid, 0) == 4 << 8);
 	call1(K_CLOSE, go[1]);
 	call1(K_CLOSE, ready[0]);
+}
+
+void exec_image_of_self(void)
+{
+	static char *argv[] = {"image4", "changed", NULL}, *envp[] = {"C=3", NULL};
+
+	exec_of(&(struct image){self.exe_path, -1, 0, argv, envp, 1, false}, argv);
 }
 
 static void execve_success(void)

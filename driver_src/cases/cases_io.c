@@ -173,6 +173,7 @@ static void dup_cases(void)
 	must("dup3", call3(K_DUP3, fd, 52, O_CLOEXEC) == 52);
 	must("dup3", call3(K_DUP3, fd, 53, 0) == 53);
 	must("dup3", call3(K_DUP3, fd, fd, O_CLOEXEC) == -EINVAL);
+	must("dup3", call3(K_DUP3, -2, 55, 0) == -EBADF);
 	must("dup3", call3(K_DUP3, fd, 54, 0x7fffffff) == -EINVAL);
 	call1(K_CLOSE, copy);
 	call1(K_CLOSE, fd);

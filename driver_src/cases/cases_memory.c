@@ -18,6 +18,8 @@ static void mmap_cases(void)
 	at = call_all(K_MMAP, NULL, 8192, PROT_READ, MAP_SHARED, fd, 4096);
 	must("mmap file", at > 0);
 	must("munmap", call2(K_MUNMAP, at, 8192) == 0);
+	must("mmap", call_all(K_MMAP, NULL, 2 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
+			      -1, 0) > 0);
 	must("mmap", call_all(K_MMAP, NULL, 0, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == -EINVAL);
 	must("mmap", call_all(K_MMAP, 0x1000000, 4096, 7, MAP_PRIVATE, -1, 0) == -EBADF);
 	must("mmap", call_all(K_MMAP, -4096l, 4096, 0xff, MAP_SHARED, 999, 123) == -EINVAL);
@@ -35,6 +37,7 @@ static void brk_cases(void)
 
 	must("brk", call1(K_BRK, end + 0x10000) == end + 0x10000);
 	must("brk", call1(K_BRK, end) == end);
+	call_all(K_MMAP, NULL, 2 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	must("brk", call1(K_BRK, 1) == end);
 	must("brk", call1(K_BRK, -1) == end);
 }

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -74,25 +75,32 @@ static void ptrace_success(void)
 	must("wait", reap(pid, 0) == 0);
 }
 
-/* Two tasks of one real-time priority on one CPU: when the first blocks, the second is next. Further switches of the
- * first may be seen at any time; that one must. */
-static void switch_case(void)
+static bool pin_to_one_cpu(void)
 {
-	uint64_t cpus[128];
 	struct sched_param priority = {60};
-	struct usage before, after;
-	int64_t mask = raw_call(SYS_sched_getaffinity, 0, sizeof(cpus), U(cpus), 0, 0, 0);
-	bool fifo, pinned = false;
-	pid_t pid;
-	int status = 0;
+	uint64_t cpus[128];
+	int64_t bytes = raw_call(SYS_sched_getaffinity, 0, sizeof(cpus), U(cpus), 0, 0, 0);
+	bool pinned = false;
 
-	memset((char *)cpus + (mask > 0 ? mask : 0), 0, sizeof(cpus) - (size_t)(mask > 0 ? mask : 0));
+	if (bytes <= 0)
+		return false;
+	memset((char *)cpus + bytes, 0, sizeof(cpus) - (size_t)bytes);
 	for (size_t i = 0; i < ARRAY_SIZE(cpus); i++) {
 		cpus[i] = pinned ? 0 : cpus[i] & -cpus[i];
 		pinned = pinned || cpus[i];
 	}
 	raw_call(SYS_sched_setaffinity, 0, sizeof(cpus), U(cpus), 0, 0, 0);
-	fifo = raw_call(SYS_sched_setscheduler, 0, SCHED_FIFO, U(&priority), 0, 0, 0) == 0;
+	return raw_call(SYS_sched_setscheduler, 0, SCHED_FIFO, U(&priority), 0, 0, 0) == 0;
+}
+
+/* Two tasks of one real-time priority on one CPU: when the first blocks, the second is next. Further switches of the
+ * first may be seen at any time; that one must. */
+static void switch_to_child(bool fifo)
+{
+	struct usage before, after;
+	pid_t pid;
+	int status = 0;
+
 	usage_read(&before);
 	pid = child_of(K_FORK, 0);
 	if (pid == 0)
@@ -108,6 +116,15 @@ static void switch_case(void)
 	exp_usage(&before, &after);
 	exp_close();
 	expect_procexit(pid, status, 0);
+}
+
+static void switch_case(void)
+{
+	bool fifo = pin_to_one_cpu();
+
+	switch_to_child(fifo);
+	call_all(K_MMAP, NULL, 16 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	switch_to_child(fifo);
 }
 
 const struct one_case misc_cases[] = {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /* Cases: making processes and threads, and how they end. */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -59,6 +61,29 @@ static void clone_new_pid_namespace(void)
 		case_skip("a new pid namespace is not allowed here");
 	else
 		must("wait", reap(pid, 0) == 0);
+}
+
+/* Children of this process get a pid namespace of their own; it itself stays. */
+static void unshared_pid_namespace(void)
+{
+	pid_t pid = child_of(K_FORK, 0);
+
+	if (pid == 0) {
+		if (raw_call(SYS_unshare, CLONE_NEWPID, 0, 0, 0, 0, 0) != 0) {
+			case_skip("a new pid namespace is not allowed here");
+			finish(0);
+		}
+		self.in_pid_namespace = true;
+		pid = child_of(K_FORK, 0);
+		if (pid == 0)
+			finish(0);
+		must("wait", reap(pid, 0) == 0);
+		/* The namespace ended with its first process. */
+		must("fork", call0(K_FORK) < 0);
+		must("vfork", call0(K_VFORK) < 0);
+		finish(0);
+	}
+	must("wait", reap(pid, 0) == 0);
 }
 
 static void in_thread(void)
@@ -155,16 +180,41 @@ static void exit_by_signal(void)
 	must("wait", (reap(pid, 0) & 0x7f) == SIGSEGV);
 }
 
+/* With one, where the kernel writes it: the wait status says whether it did. */
+static void exit_with_core(void)
+{
+	static char name[64];
+	pid_t pid;
+
+	call3(K_MKDIRAT, AT_FDCWD, "/tmp/kd-cases-core", 0755);
+	call1(K_CHDIR, "/tmp/kd-cases-core");
+	pid = child_of(K_FORK, 0);
+	if (pid == 0) {
+		struct rlimit much = {1 << 24, 1 << 24};
+
+		raw_call(SYS_prlimit64, 0, RLIMIT_CORE, U(&much), 0, 0, 0);
+		asm volatile("movl $1, (%0)" : : "r"(UNMAPPED) : "memory");
+		finish(99);
+	}
+	must("wait", (reap(pid, 0) & 0x7f) == SIGSEGV);
+	raw_call(SYS_unlink, U("core"), 0, 0, 0, 0, 0);
+	snprintf(name, sizeof(name), "core.%d", pid);
+	raw_call(SYS_unlink, U(name), 0, 0, 0, 0, 0);
+	call3(K_UNLINKAT, AT_FDCWD, "/tmp/kd-cases-core", AT_REMOVEDIR);
+}
+
 const struct one_case process_cases[] = {
 	{"fork-success", fork_success},
 	{"vfork-success", vfork_success},
 	{"clone-success", clone_success},
 	{"clone3-success", clone3_success},
 	{"clone-new-pid-namespace", clone_new_pid_namespace},
+	{"fork-unshared-pid-namespace", unshared_pid_namespace},
 	{"clone-thread", clone_thread},
 	{"clone-failure", clone_failure},
 	{"fork-failure", fork_failure},
 	{"procexit-orphan", orphan},
 	{"procexit-signal", exit_by_signal},
+	{"procexit-core", exit_with_core},
 	{NULL, NULL},
 };

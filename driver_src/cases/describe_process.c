@@ -28,13 +28,26 @@ void exp_usage(const struct usage *before, const struct usage *after)
 	exp_vm(before, after);
 }
 
+/* A path of more than 16 components is not shown. */
+void exp_cwd(void)
+{
+	int components = 0;
+
+	for (const char *at = self.cwd; *at; at++)
+		components += at[0] == '/' && at[1] && at[1] != '/';
+	if (components > PATH_COMPONENTS)
+		exp_null("cwd");
+	else
+		exp_str("cwd", self.cwd, strlen(self.cwd));
+}
+
 /* What clone and execve events have in common of the current task. */
 static void exp_task(void)
 {
 	exp_int("tid", self.tid);
 	exp_int("pid", self.pid);
 	exp_int("ptid", self.ptid);
-	exp_str("cwd", self.cwd, strlen(self.cwd));
+	exp_cwd();
 	exp_uint("fdlimit", self.fdlimit);
 	exp_str("comm", self.comm, strlen(self.comm));
 	exp_json("cgroups", self.cgroups_json);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
- * kd-cases [--list] [--only PATTERN]... [--snaplen N]: runs the event cases, each in a process of its
- * own, and prints what each event must hold, one JSON object a line. Exit status 1 when a case went wrong.
+ * kd-cases [--list] [--only PATTERN]... [--snaplen N] [--label TEXT]: runs the event cases, each in a process of its
+ * own, and prints what each event must hold, one JSON object a line. Exit status 1 when a case went wrong. The label
+ * means nothing.
  */
 #include <errno.h>
 #include <fnmatch.h>
@@ -20,7 +21,7 @@ const char *current_case = "";
 char program_folder[PATH_BYTES];
 
 static const struct one_case *const all_cases[] = {file_cases,	 io_cases,  net_cases,	process_cases, exec_cases,
-						   memory_cases, ipc_cases, misc_cases};
+						   memory_cases, ipc_cases, misc_cases, identity_cases};
 static const char *patterns[64];
 static int n_patterns;
 
@@ -69,9 +70,27 @@ static int usage(void)
 	return 2;
 }
 
+/* With arguments to be seen in the events of the cases' processes, however few were given. */
+static void start_again(int argc, char **argv)
+{
+	char **more = calloc((size_t)argc + 4, sizeof(*more));
+	char path[PATH_BYTES];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+	/* By its own path: through /proc/self/exe its name would be exe. */
+	path[n > 0 ? n : 0] = 0;
+	memcpy(more, argv, (size_t)argc * sizeof(*more));
+	more[argc] = "--label";
+	more[argc + 1] = "seen in \"args\"";
+	more[argc + 2] = NULL;
+	execv(path, more);
+	perror("kd-cases: execv");
+	exit(1);
+}
+
 int main(int argc, char **argv)
 {
-	bool list = false, ok = true;
+	bool list = false, ok = true, labelled = false;
 
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--list") == 0)
@@ -80,9 +99,13 @@ int main(int argc, char **argv)
 			patterns[n_patterns++] = argv[++i];
 		else if (strcmp(argv[i], "--snaplen") == 0 && i + 1 < argc)
 			snaplen = (unsigned int)strtoul(argv[++i], NULL, 10);
+		else if (strcmp(argv[i], "--label") == 0 && i + 1 < argc)
+			labelled = ++i > 0;
 		else
 			return usage();
 	}
+	if (!labelled && !list)
+		start_again(argc, argv);
 	if (snaplen < 1 || snaplen > 16384)
 		return usage();
 	setvbuf(stdout, NULL, _IOLBF, 0);

@@ -48,7 +48,7 @@ static void child_begins(struct made *m, pid_t parent, uint64_t flags)
 
 	m->order = order_next();
 	touch_all();
-	if (flags & CLONE_NEWPID) {
+	if (flags & CLONE_NEWPID || self.in_pid_namespace) {
 		while (!(told = shared->told_tid))
 			raw_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
 	}
@@ -100,6 +100,7 @@ static struct made thread_made;
 static void (*thread_run)(void);
 static uint64_t thread_flags;
 static volatile pid_t thread_id;
+static int thread_status;
 
 static void thread_main(void)
 {
@@ -115,11 +116,11 @@ static void thread_main(void)
 	expect_clone_event(&thread_made, (uint32_t)thread_flags);
 	thread_run();
 	exp_open("exit", self.tid, order_next());
-	exp_int("status", 3);
+	exp_int("status", thread_status);
 	exp_close();
-	expect_procexit(self.tid, 3 << 8, 0);
+	expect_procexit(self.tid, thread_status << 8, 0);
 	self = saved;
-	raw_call(SYS_exit, 3, 0, 0, 0, 0, 0);
+	raw_call(SYS_exit, U(thread_status), 0, 0, 0, 0, 0);
 }
 
 /* The new thread takes its function from the stack and never returns. */
@@ -151,6 +152,7 @@ pid_t thread_of(void (*run)(void))
 	*stack = (void *)thread_main;
 	thread_run = run;
 	thread_id = 1;
+	thread_status = thread_status % 200 + 3;
 	thread_flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
 		       CLONE_CHILD_CLEARTID;
 	usage_read(&m.before);

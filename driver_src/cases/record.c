@@ -247,5 +247,5 @@ void helper_calls_print(void)
 		    "\"getpeername\",\"gettid\",\"getpid\",\"getppid\",\"getpgid\",\"capget\",\"wait4\",\"waitid\","
 		    "\"sched_yield\",\"sched_setaffinity\",\"sched_setscheduler\",\"prlimit\",\"setresuid\","
 		    "\"setresgid\",\"rt_sigaction\",\"rt_sigreturn\",\"setpgid\",\"setsid\",\"memfd_create\","
-		    "\"epoll_create1\",\"epoll_ctl\",\"umount2\",\"ftruncate\",\"syscall\"]}\n");
+		    "\"epoll_create1\",\"epoll_ctl\",\"umount2\",\"ftruncate\",\"unlink\",\"capset\",\"getcwd\",\"sendfile\",\"symlinkat\",\"readlink\",\"setitimer\",\"unshare\",\"syscall\"]}\n");
 }
