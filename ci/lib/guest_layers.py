@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import stat
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -56,6 +55,7 @@ _MODULE_NAMES = (
     "drivers/net/tun.",
     "drivers/block/virtio_blk.",
 )
+_WHEEL_FOLDERS = ("kdriver", "kernel_index", "builder", "driver_src", "templates")
 _MAX_MODULE_BYTES = 400_000
 _PLATFORMS = ("manylinux_2_34_x86_64", "manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 
@@ -254,15 +254,13 @@ def _file(name: str, mode: int, content: bytes) -> Entry:
 
 
 def _source_digest(source: Path) -> str:
-    """Of everything that goes into the wheel: what git would show as its files, changed or not."""
-    argv = ["git", "-C", str(source), "ls-files", "-coz", "--exclude-standard"]
-    folders = ["kdriver", "kernel_index", "builder", "driver_src", "templates", "pyproject.toml", "README.md"]
-    listed = subprocess.run([*argv, *folders], capture_output=True, check=True).stdout
-    digest = hashlib.sha256()
-    for name in sorted(one for one in listed.split(b"\0") if one):
-        path = source / os.fsdecode(name)
-        if path.is_file() and not path.is_symlink():
-            digest.update(name + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    """Of everything that goes into the wheel."""
+    digest = hashlib.sha256((source / "pyproject.toml").read_bytes())
+    for name in _WHEEL_FOLDERS:
+        for path in sorted((source / name).rglob("*")):
+            if path.is_file() and not path.is_symlink() and "__pycache__" not in path.parts:
+                content = hashlib.sha256(path.read_bytes()).hexdigest()
+                digest.update(f"{path.relative_to(source)}\0{content}\0".encode())
     return digest.hexdigest()
 
 

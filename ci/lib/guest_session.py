@@ -71,9 +71,10 @@ def run_step(channel: Channel, step: dict[str, Any]) -> int:
 
 
 def keep_doing(process: subprocess.Popen[bytes], argv: list[str]) -> None:
-    """Something for the driver to see."""
+    """Something for the driver to see; in the C locale, which opens no files of its own."""
+    environment = {**ENVIRONMENT, "LANG": "C"}
     while process.poll() is None:
-        subprocess.run(argv, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        subprocess.run(argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
         time.sleep(0.3)
 
 

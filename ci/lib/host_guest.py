@@ -15,17 +15,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import guest_layers
+from guest_layers import Layer
 
 from kdriver.core.artifact import DriverKind
 from kdriver.core.download import cached
-from kdriver.core.errors import ConfigError, DownloadError, KdriverError, NotFoundError, VerifyError
+from kdriver.core.errors import ConfigError, KdriverError, NotFoundError, VerifyError
 from kdriver.core.kernel import Kernel, PackageRole
 from kdriver.repository.layout import metadata_path
 from kdriver.verifier.accelerator import find_qemu
@@ -40,6 +42,8 @@ from kernel_index.table import load_table, select_rows
 HERE = Path(__file__).resolve().parent
 SOURCE = HERE.parent.parent
 HOST_ADDRESS = "10.0.2.2"
+_MEMORY_MB = 1536
+"""The root file system lies in memory, and its archive as well until it is unpacked: 190 MB each."""
 MARK = "/etc/hostname"
 """The file that is opened again and again in the guest while events are captured: one event must show it."""
 
@@ -77,16 +81,31 @@ class StepResult:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Packages:
+    """The package files with the kernel and with its modules; often the same one."""
+
+    image: Path
+    modules: Path
+    modules_sha256: str
+
+
 def plan_session(url: str, kind: str, capture_s: int) -> tuple[Step, ...]:
     """What a person would do on a new host."""
     load = ("kdriver", "load", "--repo", url, "--trust", "/etc/kdriver/root.json", "--kind", kind)
-    capture = ("kdriver", "capture", "--events", "openat,execve,close", "--comm", "cat", "--duration", str(capture_s))
+    capture = ("kdriver", "capture", "--events", "execve,openat,read", "--comm", "cat", "--max-events", "12")
     done = "loaded" if kind == DriverKind.KMOD else "installed"
     return (
         Step("load", (*load, "--explain"), rf"^{done}: "),
         Step("load again", ("kdriver", "load", "--repo", url, "--kind", kind), "^already loaded: "),
         Step("status", ("kdriver", "status"), rf"\({kind}\): passed on "),
-        Step("capture", capture, rf"openat.*{MARK}", needed=False, meanwhile=("cat", MARK)),
+        Step(
+            "capture",
+            (*capture, "--duration", str(capture_s)),
+            f'openat.*"{MARK}"',
+            needed=False,
+            meanwhile=("cat", MARK),
+        ),
         Step("unload", ("kdriver", "unload"), r"removed from this host"),
         Step("status after", ("kdriver", "status"), "^no driver is in place"),
     )
@@ -113,7 +132,9 @@ def judge(steps: tuple[Step, ...], results: tuple[StepResult, ...]) -> tuple[str
     return tuple(faults)
 
 
-def run_session(argv: list[str], results: Path, timeout_s: float, show: Any) -> tuple[StepResult, ...]:
+def run_session(
+    argv: list[str], results: Path, timeout_s: float, show: Callable[[str], None]
+) -> tuple[StepResult, ...]:
     """Start the guest and follow its second serial port until it powers off. Raises VerifyError on time-out or when
     the guest says that its session broke."""
     results.write_bytes(b"")
@@ -131,7 +152,9 @@ def run_session(argv: list[str], results: Path, timeout_s: float, show: Any) -> 
         process.wait()
 
 
-def _follow(stream: IO[bytes], process: subprocess.Popen[bytes], deadline: float, show: Any) -> Iterator[StepResult]:
+def _follow(
+    stream: IO[bytes], process: subprocess.Popen[bytes], deadline: float, show: Callable[[str], None]
+) -> Iterator[StepResult]:
     name, argv, output = "", (), []  # type: str, tuple[str, ...], list[str]
     for record in _records(stream, process, deadline):
         if "run" in record:
@@ -190,17 +213,16 @@ def serving(repository: Path, log: Path) -> Iterator[int]:
         process.wait(10)
 
 
-def image_package(kernel: Kernel) -> tuple[Path, str, Path]:
-    """The kernel's image package, its digest, and the package that holds the modules (often the same one)."""
+def image_package(kernel: Kernel) -> Packages:
+    """The packages with the kernel and its modules, from the cache or downloaded."""
     image = kernel.package(PackageRole.IMAGE)
     if image is None:
         raise NotFoundError(f"{kernel.key}: the index has no image package", hint="Run `kdriver index update`.")
-    paths = {}
-    for package in (image, kernel.package(PackageRole.MODULES) or image):
-        urls = package_urls(kernel, package)
-        paths[package.name] = cached(urls, package.sha256, package.size_bytes, package.file_name)
     modules = kernel.package(PackageRole.MODULES) or image
-    return paths[image.name], modules.sha256, paths[modules.name]
+    image_path, modules_path = (
+        cached(package_urls(kernel, one), one.sha256, one.size_bytes, one.file_name) for one in (image, modules)
+    )
+    return Packages(image_path, modules_path, modules.sha256)
 
 
 def main() -> int:
@@ -220,56 +242,73 @@ def run(arguments: argparse.Namespace) -> int:
     kernels = select_kernels(load_kernels(), distro=arguments.distro, kernel=arguments.kernel)
     if len(kernels) != 1:
         raise ConfigError(f"{len(kernels)} kernels are meant", hint="Name one with --kernel.")
-    kernel, work = kernels[0], arguments.work.absolute()
-    work.mkdir(parents=True, exist_ok=True)
-    log = work / "layers.log"
-    package, modules_sha256, modules_package = image_package(kernel)
-    row = select_rows(load_table(), "debian12")[0]
-    mirror = archive_mirrors(row, row.archive("main"))[0]
-    began = time.monotonic()
-    layers = (
-        guest_layers.root_layer(mirror, log),
-        guest_layers.dependencies_layer(SOURCE, log),
-        guest_layers.kdriver_layer(SOURCE, log),
-        guest_layers.modules_layer(modules_package, modules_sha256, kernel.release, log),
-    )
-    made = ", ".join(f"{one.name}{'' if one.made else ' (cached)'}" for one in layers)
-    print(
-        f"guest: Debian {guest_layers.SUITE} on {kernel.release}: {made}; {time.monotonic() - began:.1f} s", flush=True
-    )
     root_file = arguments.repo / metadata_path("root", 1)
     if not root_file.is_file():
         raise NotFoundError(f"{arguments.repo}: is no repository", hint="Make one with `kdriver repo init`.")
+    kernel, work = kernels[0], arguments.work.absolute()
+    work.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    packages = image_package(kernel)
+    layers = make_layers(kernel, packages, work)
+    made = ", ".join(f"{one.name}{'' if one.made else ' (cached)'}" for one in layers)
+    say(f"guest: Debian {guest_layers.SUITE} on {kernel.release}: {made}; {time.monotonic() - began:.1f} s")
     with serving(arguments.repo, work / "server.log") as port:
         steps = plan_session(f"http://{HOST_ADDRESS}:{port}/", arguments.kind, arguments.capture_seconds)
         session = {"steps": [step.to_json() for step in steps]}
-        initramfs = guest_layers.join_layers(
-            layers, guest_layers.session_entries(session, root_file.read_bytes(), HERE), work / "initramfs.cpio"
-        )
+        last = guest_layers.session_entries(session, root_file.read_bytes(), HERE)
         machine = MachinePlan(
             qemu=find_qemu(),
-            kernel=kernel_from_package(package, kernel.release).path,
-            initramfs=initramfs,
+            kernel=kernel_from_package(packages.image, kernel.release).path,
+            initramfs=work / "initramfs.cpio",
             console=work / "console.log",
             results=work / "results.jsonl",
             cpus=arguments.cpus,
-            memory_mb=1536,
+            memory_mb=_MEMORY_MB,
         )
-        results = run_session(
-            plan_machine(machine), machine.results, arguments.timeout, lambda line: print(line, flush=True)
-        )
-    initramfs.unlink()
+        try:
+            guest_layers.join_layers(layers, last, machine.initramfs)
+            results = boot(machine, arguments.timeout)
+        finally:
+            machine.initramfs.unlink(missing_ok=True)
     faults = judge(steps, results)
     for fault in faults:
         print(f"host_guest: {fault}", file=sys.stderr)
-    if not results:
-        raise DownloadError(
-            "the guest did not reach its session", hint=f"Read {machine.console} and {work / 'qemu.log'}."
-        )
-    print(
-        f"guest: {len(steps) - len(faults)} of {len(steps)} steps as they should be; {time.monotonic() - began:.1f} s"
-    )
+    say(f"guest: {len(steps) - len(faults)} of {len(steps)} steps as they should be; {time.monotonic() - began:.1f} s")
     return 1 if faults else 0
+
+
+def make_layers(kernel: Kernel, packages: Packages, work: Path) -> tuple[Layer, ...]:
+    """The guest's root file system, two layers at a time; what each maker printed goes to a log of its own."""
+    row = select_rows(load_table(), "debian12")[0]
+    mirror = archive_mirrors(row, row.archive("main"))[0]
+    makers: tuple[Callable[[], Layer], ...] = (
+        lambda: guest_layers.root_layer(mirror, work / "root.log"),
+        lambda: guest_layers.dependencies_layer(SOURCE, work / "dependencies.log"),
+        lambda: guest_layers.kdriver_layer(SOURCE, work / "kdriver.log"),
+        lambda: guest_layers.modules_layer(
+            packages.modules, packages.modules_sha256, kernel.release, work / "modules.log"
+        ),
+    )
+    with ThreadPoolExecutor(2) as pool:
+        return tuple(pool.map(lambda make: make(), makers))
+
+
+def boot(machine: MachinePlan, timeout_s: float) -> tuple[StepResult, ...]:
+    """Run the guest's session. A guest that dies before it begins is tried once more: emulated kernels crash early now
+    and then, which says nothing about a driver. Raises VerifyError when it dies again."""
+    for _ in range(2):
+        results = run_session(plan_machine(machine), machine.results, timeout_s, say)
+        if results:
+            return results
+    raise VerifyError(
+        "the guest did not reach its session",
+        hint=f"Read {machine.console} and {machine.results.with_name('qemu.log')}.",
+    )
+
+
+def say(line: str) -> None:
+    """A line of the transcript, at once."""
+    print(line, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -282,7 +321,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--repo", type=Path, required=True, help="the repository's folder")
     parser.add_argument("--work", type=Path, required=True, help="folder for logs and results")
     parser.add_argument("--cpus", type=int, default=2, help="the guest's processors")
-    parser.add_argument("--capture-seconds", type=int, default=4, help="for how long to print live events")
+    parser.add_argument("--capture-seconds", type=int, default=10, help="for how long to wait for live events")
     parser.add_argument("--timeout", type=float, default=300, help="seconds for the guest, boot included")
     return parser
 

@@ -20,6 +20,7 @@ from kdriver.loader.modulecheck import check_module
 from kdriver.loader.modules import KernelModules, LoadedModule, explain_insert, explain_remove
 from kdriver.loader.resolve import explain_no_driver, fetch_driver, resolve
 from kdriver.loader.state import Installed, State, boot_id
+from kdriver.loader.trust import trusted
 from kdriver.repository.client import RepositoryClient
 
 _CHECK_TIMEOUT_S = 120.0
@@ -104,7 +105,7 @@ def check_object(capture: Path, driver: Path) -> str:
 
 def plan_load(request: LoadRequest, host: Host, state: State) -> LoadReport:
     """Look and choose, change nothing: neither the kernel nor what the host remembers."""
-    with state.trust(request.repo, request.trust_file, request.trust_on_first_use, keep=False) as trust:
+    with trusted(state, request.repo, request.trust_file, request.trust_on_first_use, keep=False) as trust:
         client = RepositoryClient(request.repo, trust)
         client.refresh()
         choice = _chosen(client, host, request)
@@ -125,7 +126,7 @@ def run_load(
     """
     with state.locked():
         installed = state.installed()
-        with state.trust(request.repo, request.trust_file, request.trust_on_first_use) as trust:
+        with trusted(state, request.repo, request.trust_file, request.trust_on_first_use) as trust:
             client = RepositoryClient(request.repo, trust)
             client.refresh()
             choice = _chosen(client, host, request)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -153,7 +152,7 @@ def explain_remove(error: OSError, module: LoadedModule) -> LoadError:
 
 
 def _number(table: dict[str, int]) -> int:
-    machine = platform.machine()
+    machine = os.uname().machine
     if machine not in table:
         raise LoadError(f"{machine}: loading modules is not supported here", hint="Use x86_64 or aarch64.")
     return table[machine]

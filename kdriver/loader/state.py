@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -11,14 +10,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from kdriver.core.artifact import DriverKind
 from kdriver.core.errors import ConfigError, KdriverError
-from kdriver.repository.client import Trust, fetch_root, normal_url, staged
 
 DEFAULT_STATE = "/var/lib/kdriver"
 
@@ -114,42 +110,6 @@ class State:
         (self.folder / "installed.json").unlink(missing_ok=True)
         shutil.rmtree(self.drivers, ignore_errors=True)
 
-    @contextmanager
-    def trust(self, repo: str, trust_file: Path | None, on_first_use: bool, *, keep: bool = True) -> Iterator[Trust]:
-        """What is trusted of a repository, for the length of one look at it.
-
-        The root comes from `trust_file`, else from an earlier run, else (on_first_use) from the repository itself. What
-        was learned is kept only when the block ends well, and only with `keep`. Raises ConfigError when there is no
-        root to trust.
-        """
-        url = normal_url(repo)
-        folder = self.trust_folder(url)
-        pinned = folder / "root.json"
-        if trust_file is not None:
-            root, how = _read_trust_file(trust_file), "file"
-        elif pinned.is_file():
-            root, how = pinned.read_bytes(), "pinned"
-        elif on_first_use:
-            root, how = fetch_root(url), "first use"
-        else:
-            raise ConfigError(
-                f"{url}: this host has no trusted root for it",
-                hint="Name the root.json that its owner gave you with --trust, or accept it once with "
-                "--trust-on-first-use.",
-            )
-        with _scratch(folder) if not keep else staged(folder) as copy:
-            replace_file(copy / "root.json", root)
-            if how != "pinned":
-                source = {"url": url, "how": how, "at": datetime.now(UTC).isoformat(timespec="seconds")}
-                replace_file(copy / "source.json", json.dumps(source).encode())
-            (copy / "metadata").mkdir(exist_ok=True)
-            yield Trust(copy / "metadata", root, how)
-
-    def trust_folder(self, url: str) -> Path:
-        """Where what is known of a repository lies."""
-        host = "".join(letter if letter.isalnum() else "-" for letter in urlsplit(url).netloc) or "folder"
-        return self.folder / "trust" / f"{host}-{hashlib.sha256(url.encode()).hexdigest()[:16]}"
-
 
 def state_from_environment() -> State:
     """The folder that KDRIVER_STATE names, else /var/lib/kdriver."""
@@ -176,18 +136,3 @@ def boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return ""
-
-
-@contextmanager
-def _scratch(folder: Path) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="kdriver-") as name:
-        if folder.is_dir():
-            shutil.copytree(folder, name, symlinks=True, dirs_exist_ok=True)
-        yield Path(name)
-
-
-def _read_trust_file(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}", hint="Name the repository's root.json with --trust.") from error
