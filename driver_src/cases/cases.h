@@ -138,10 +138,10 @@ int64_t call6(enum kind kind, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3
 #define call4(k, a, b, c, d) call6(k, U(a), U(b), U(c), U(d), 0, 0)
 #define call5(k, a, b, c, d, e) call6(k, U(a), U(b), U(c), U(d), U(e), 0)
 #define call_all(k, a, b, c, d, e, f) call6(k, U(a), U(b), U(c), U(d), U(e), U(f))
-#define must(what, condition)                                         \
-	do {                                                          \
-		if (!(condition))                                     \
-			case_error("%s: unexpected result", what);    \
+#define must(what, condition)                                      \
+	do {                                                       \
+		if (!(condition))                                  \
+			case_error("%s: unexpected result", what); \
 	} while (0)
 
 /* process.c: children whose events are expected, too. */

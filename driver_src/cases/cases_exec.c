@@ -196,7 +196,13 @@ void exec_image_of_self(void)
 
 static void execve_success(void)
 {
-	static char *argv[] = {"image4", "one", "", "tw\xc3\xb6", "thr\xff" "ee", NULL};
+	static char *argv[] = {"image4",
+			       "one",
+			       "",
+			       "tw\xc3\xb6",
+			       "thr\xff"
+			       "ee",
+			       NULL};
 	static char *envp[] = {"A=1", "", "LONG=value with spaces", NULL};
 
 	exec_of(&(struct image){self.exe_path, -1, 0, argv, envp, 1, false}, argv);
@@ -226,7 +232,8 @@ static void execve_long(void)
 /* The kernel makes the arguments of a script out of its first line. */
 static void execve_script(void)
 {
-	static char *passed[] = {"passed", "argument", NULL}, *seen[] = {"image4", "option", "./script", "argument", NULL};
+	static char *passed[] = {"passed", "argument", NULL},
+		    *seen[] = {"image4", "option", "./script", "argument", NULL};
 	static char *envp[] = {"S=1", NULL};
 	static char text[] = "#!image4 option\n";
 	int64_t fd;
@@ -355,8 +362,8 @@ static void i386_program(void)
 	image.narrow = true;
 	expect_image(pid, &image, argv);
 	for (uint32_t i = 0; i < log.count && i < I386_RECORDS; i++) {
-		struct made m = {.kind = log.records[i].kind, .ret = log.records[i].ret, .pid = pid, .tid = pid,
-				 .i386 = true};
+		struct made m = {
+			.kind = log.records[i].kind, .ret = log.records[i].ret, .pid = pid, .tid = pid, .i386 = true};
 
 		for (int n = 0; n < 6; n++)
 			m.a[n] = log.records[i].a[n];
@@ -380,10 +387,7 @@ static void i386_call(void)
 		return;
 	}
 	m.order = order_next();
-	asm volatile("int $0x80"
-		     : "=a"(number)
-		     : "0"(6l), "b"(m.a[0])
-		     : "r8", "r9", "r10", "r11", "memory");
+	asm volatile("int $0x80" : "=a"(number) : "0"(6l), "b"(m.a[0]) : "r8", "r9", "r10", "r11", "memory");
 	m.ret = (int32_t)number;
 	describe_close(&m);
 	m = (struct made){.kind = K_DUP2, .a = {0, 70}, .pid = self.vpid, .tid = self.tid, .i386 = true};

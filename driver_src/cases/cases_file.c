@@ -108,9 +108,10 @@ static void openat_failure(void)
 /* Every flag that has a portable value, one by one and together; -1: none of them reaches the file. */
 static void openat_flags(void)
 {
-	static const int flags[] = {O_RDONLY,	 O_WRONLY,   O_RDWR,	 3,	     O_APPEND,	0100000, O_DSYNC,  O_EXCL,
-				    O_NONBLOCK,	 O_SYNC,     O_TRUNC,	 O_DIRECT,   O_DIRECTORY, O_CLOEXEC, 0x7fffffff,
-				    O_CREAT,	 O_NOFOLLOW, O_NOATIME,	 O_PATH,     O_TMPFILE | O_RDWR};
+	static const int flags[] = {O_RDONLY, O_WRONLY,	  O_RDWR,      3,	   O_APPEND,
+				    0100000,  O_DSYNC,	  O_EXCL,      O_NONBLOCK, O_SYNC,
+				    O_TRUNC,  O_DIRECT,	  O_DIRECTORY, O_CLOEXEC,  0x7fffffff,
+				    O_CREAT,  O_NOFOLLOW, O_NOATIME,   O_PATH,	   O_TMPFILE | O_RDWR};
 
 	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
 		call4(K_OPENAT, -1, "nowhere", flags[i], 01777);

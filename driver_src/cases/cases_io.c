@@ -195,7 +195,8 @@ static void pipe2_cases(void)
 
 static void fcntl_cases(void)
 {
-	static const int commands[] = {5, 6, 7, 8, 10, 12, 13, 14, 15, 16, 36, 37, 38, 1024, 1026, 1029, 1031, 4711, -1};
+	static const int commands[] = {5,  6,  7,  8,	 10,   12,   13,   14,	 15, 16,
+				       36, 37, 38, 1024, 1026, 1029, 1031, 4711, -1};
 	int fd = (int)call4(K_OPENAT, AT_FDCWD, "/tmp", O_RDONLY, 0);
 	int64_t copy;
 

@@ -46,8 +46,8 @@ static void futex_cases(void)
 	must("futex", call_all(K_FUTEX, &word, FUTEX_WAKE, 1, NULL, NULL, 0) == 0);
 	must("futex", call_all(K_FUTEX, &word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 4, NULL, NULL, 0) == -EAGAIN);
 	must("futex", call_all(K_FUTEX, &word, FUTEX_WAIT, 5, &moment, NULL, 0) == -ETIMEDOUT);
-	must("futex", call_all(K_FUTEX, &word, FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME, 5, &moment, NULL, -1) ==
-			      -ETIMEDOUT);
+	must("futex",
+	     call_all(K_FUTEX, &word, FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME, 5, &moment, NULL, -1) == -ETIMEDOUT);
 	must("futex", call_all(K_FUTEX, &word, FUTEX_WAKE_BITSET, 0xfffffffe, NULL, NULL, 1) == 0);
 	must("futex", call_all(K_FUTEX, 1, FUTEX_WAKE, 1, NULL, NULL, 0) == -EINVAL);
 	must("futex", call_all(K_FUTEX, NULL, FUTEX_WAIT, 1, NULL, NULL, 0) == -EFAULT);

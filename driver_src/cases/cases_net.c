@@ -405,9 +405,9 @@ static void get_option(int fd, int level, int name, uint32_t size, int64_t wante
 
 static void getsockopt_cases(void)
 {
-	static const int ints[] = {SO_TYPE,	   SO_REUSEADDR, SO_SNDBUF, SO_RCVBUF,	 SO_KEEPALIVE, SO_PRIORITY,
-				   SO_DOMAIN,	   SO_PROTOCOL,	 SO_MARK,   SO_PEEK_OFF, SO_BUSY_POLL, SO_ACCEPTCONN,
-				   SO_INCOMING_CPU};
+	static const int ints[] = {SO_TYPE,	 SO_REUSEADDR,	SO_SNDBUF,	SO_RCVBUF, SO_KEEPALIVE,
+				   SO_PRIORITY,	 SO_DOMAIN,	SO_PROTOCOL,	SO_MARK,   SO_PEEK_OFF,
+				   SO_BUSY_POLL, SO_ACCEPTCONN, SO_INCOMING_CPU};
 	int fd = (int)call3(K_SOCKET, AF_INET, SOCK_STREAM, 0);
 
 	for (size_t i = 0; i < ARRAY_SIZE(ints); i++) {

@@ -161,9 +161,9 @@ void describe_pipe2(const struct made *m)
 }
 
 static const uint16_t fcntl_commands[][2] = {
-	{0, 1},	   {1, 2},    {2, 3},	 {3, 4},     {4, 5},	 {5, 6},     {6, 8},	 {7, 9},     {8, 10},
-	{9, 12},   {10, 13},  {11, 15},	 {12, 17},   {13, 18},	 {14, 19},   {15, 21},	 {16, 22},   {36, 30},
-	{37, 31},  {38, 32},  {1024, 23}, {1025, 24}, {1026, 27}, {1029, 25}, {1030, 26}, {1031, 28}, {1032, 29},
+	{0, 1},	  {1, 2},   {2, 3},	{3, 4},	    {4, 5},	{5, 6},	    {6, 8},	{7, 9},	    {8, 10},
+	{9, 12},  {10, 13}, {11, 15},	{12, 17},   {13, 18},	{14, 19},   {15, 21},	{16, 22},   {36, 30},
+	{37, 31}, {38, 32}, {1024, 23}, {1025, 24}, {1026, 27}, {1029, 25}, {1030, 26}, {1031, 28}, {1032, 29},
 };
 
 void describe_fcntl(const struct made *m)
@@ -199,8 +199,8 @@ void describe_epoll_wait(const struct made *m)
 	exp_close();
 }
 
-static const uint16_t poll_bits[][2] = {{1, 1},	    {2, 2},	{4, 4},	    {8, 16},	{16, 32},    {32, 64},
-					{64, 128},  {128, 256}, {256, 512}, {512, 1024}, {0x2000, 8}};
+static const uint16_t poll_bits[][2] = {{1, 1},	   {2, 2},     {4, 4},	   {8, 16},	{16, 32},   {32, 64},
+					{64, 128}, {128, 256}, {256, 512}, {512, 1024}, {0x2000, 8}};
 
 void describe_poll(const struct made *m)
 {
@@ -221,8 +221,8 @@ void describe_poll(const struct made *m)
 			for (size_t bit = 0; bit < ARRAY_SIZE(poll_bits); bit++)
 				if (entries[i].revents & poll_bits[bit][0])
 					events |= poll_bits[bit][1];
-			used += (size_t)sprintf(json + used, "%s{\"fd\":%d,\"events\":%u}", i ? "," : "",
-						entries[i].fd, events);
+			used += (size_t)sprintf(json + used, "%s{\"fd\":%d,\"events\":%u}", i ? "," : "", entries[i].fd,
+						events);
 		}
 		strcpy(json + used, "]");
 		exp_json("fds", json);

@@ -346,9 +346,10 @@ void describe_recvmsg(const struct made *m)
 }
 
 /* SO_* of level SOL_SOCKET that hold an int. */
-static const uint8_t int_options[] = {1,  2,  3,  5,  6,  7,  8,  9,  10, 11, 12, 14, 15, 16, 18, 19, 22, 23, 24, 27, 29,
-				      30, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49};
-static const uint8_t renamed_options[][2] = {{57, 53}, {55, 52}, {59, 51}, {63, 29}, {64, 35}, {65, 37}, {66, 20}, {67, 21}};
+static const uint8_t int_options[] = {1,  2,  3,  5,  6,  7,  8,  9,  10, 11, 12, 14, 15, 16, 18, 19, 22, 23, 24, 27,
+				      29, 30, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49};
+static const uint8_t renamed_options[][2] = {{57, 53}, {55, 52}, {59, 51}, {63, 29},
+					     {64, 35}, {65, 37}, {66, 20}, {67, 21}};
 
 static unsigned int schema_option(uint32_t level, uint32_t name)
 {

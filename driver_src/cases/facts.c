@@ -213,7 +213,8 @@ static bool word_in(const char *words, const char *word)
 	size_t n = strlen(word);
 
 	for (const char *at = words; (at = strstr(at, word)); at += n)
-		if ((at == words || at[-1] == ' ' || at[-1] == '\n') && (at[n] == ' ' || at[n] == '\n' || !at[n] || at[n] == '\t'))
+		if ((at == words || at[-1] == ' ' || at[-1] == '\n') &&
+		    (at[n] == ' ' || at[n] == '\n' || !at[n] || at[n] == '\t'))
 			return true;
 	return false;
 }
@@ -321,8 +322,8 @@ void self_setup(int argc, char **argv)
 	self.exe_flags = 1; /* root may write it: the file system is writable */
 	read_file("/proc/self/comm", text, sizeof(text));
 	snprintf(self.comm, sizeof(self.comm), "%.*s", (int)strcspn(text, "\n"), text);
-	self.loginuid = read_file("/proc/self/loginuid", text, sizeof(text)) ? (uint32_t)strtoul(text, NULL, 10)
-									      : UINT32_MAX;
+	self.loginuid =
+		read_file("/proc/self/loginuid", text, sizeof(text)) ? (uint32_t)strtoul(text, NULL, 10) : UINT32_MAX;
 	read_file("/proc/self/stat", text, sizeof(text));
 	self.tty = (uint32_t)strtoul(stat_field(text, 7), NULL, 10);
 	read_file("/proc/1/stat", text, sizeof(text));

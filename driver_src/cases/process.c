@@ -153,8 +153,8 @@ pid_t thread_of(void (*run)(void))
 	thread_run = run;
 	thread_id = 1;
 	thread_status = thread_status % 200 + 3;
-	thread_flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
-		       CLONE_CHILD_CLEARTID;
+	thread_flags =
+		CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_CHILD_CLEARTID;
 	usage_read(&m.before);
 	m.order = order_next();
 	thread_made = m;

@@ -86,8 +86,11 @@ void arena_print(void)
 /* The length of the valid UTF-8 sequence at the start, 0 if there is none. */
 static size_t utf8_length(const unsigned char *s, size_t len)
 {
-	size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] <= 0xdf ? 2 : s[0] >= 0xe0 && s[0] <= 0xef ? 3
-		 : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : 0;
+	size_t n = s[0] < 0x80			  ? 1
+		   : s[0] >= 0xc2 && s[0] <= 0xdf ? 2
+		   : s[0] >= 0xe0 && s[0] <= 0xef ? 3
+		   : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4
+						  : 0;
 
 	if (n == 0 || n > len)
 		return 0;
@@ -130,8 +133,8 @@ size_t json_string(char *out, size_t size, const char *bytes, size_t len)
 
 static void put_name(struct section *section, const char *name)
 {
-	section->used += (size_t)snprintf(section->text + section->used, LINE_BYTES - section->used, "%s\"%s\":",
-					  section->used ? "," : "", name);
+	section->used += (size_t)snprintf(section->text + section->used, LINE_BYTES - section->used,
+					  "%s\"%s\":", section->used ? "," : "", name);
 }
 
 static void put(struct section *section, const char *name, const char *format, ...)
@@ -209,8 +212,8 @@ void exp_close(void)
 {
 	static const char middle[] = "},\"between\":{", later[] = "},\"unchecked\":{", end[] = "}}\n";
 	const char *parts[] = {head, params.text, middle, between.text, later, unchecked.text, end};
-	size_t lengths[] = {strlen(head), params.used, sizeof(middle) - 1, between.used, sizeof(later) - 1,
-			    unchecked.used, sizeof(end) - 1};
+	size_t lengths[] = {strlen(head),      params.used,    sizeof(middle) - 1, between.used,
+			    sizeof(later) - 1, unchecked.used, sizeof(end) - 1};
 
 	append(parts, lengths, ARRAY_SIZE(parts));
 }
@@ -243,9 +246,10 @@ void case_error(const char *format, ...)
  * its events are not unexpected. */
 void helper_calls_print(void)
 {
-	append_text("{\"helpers\":[\"preadv\",\"process_vm_readv\",\"newfstatat\",\"fstat\",\"getsockname\","
-		    "\"getpeername\",\"gettid\",\"getpid\",\"getppid\",\"getpgid\",\"capget\",\"wait4\",\"waitid\","
-		    "\"sched_yield\",\"sched_setaffinity\",\"sched_setscheduler\",\"prlimit\",\"setresuid\","
-		    "\"setresgid\",\"rt_sigaction\",\"rt_sigreturn\",\"setpgid\",\"setsid\",\"memfd_create\","
-		    "\"epoll_create1\",\"epoll_ctl\",\"umount2\",\"ftruncate\",\"unlink\",\"capset\",\"getcwd\",\"sendfile\",\"symlinkat\",\"readlink\",\"setitimer\",\"unshare\",\"syscall\"]}\n");
+	append_text(
+		"{\"helpers\":[\"preadv\",\"process_vm_readv\",\"newfstatat\",\"fstat\",\"getsockname\","
+		"\"getpeername\",\"gettid\",\"getpid\",\"getppid\",\"getpgid\",\"capget\",\"wait4\",\"waitid\","
+		"\"sched_yield\",\"sched_setaffinity\",\"sched_setscheduler\",\"prlimit\",\"setresuid\","
+		"\"setresgid\",\"rt_sigaction\",\"rt_sigreturn\",\"setpgid\",\"setsid\",\"memfd_create\","
+		"\"epoll_create1\",\"epoll_ctl\",\"umount2\",\"ftruncate\",\"unlink\",\"capset\",\"getcwd\",\"sendfile\",\"symlinkat\",\"readlink\",\"setitimer\",\"unshare\",\"syscall\"]}\n");
 }
