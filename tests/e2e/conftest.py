@@ -1,0 +1,39 @@
+"""Running the command line as a user does, with the user's downloads and builds and an index of the test's own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kdriver.core.paths import cache_dir
+
+Kdriver = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def kdriver(tmp_path_factory: pytest.TempPathFactory) -> Kdriver:
+    """Run `kdriver` with these words; its outputs are kept. The index is fetched once from the host's mirror."""
+    environment = {
+        **os.environ,
+        "KDRIVER_CACHE": str(cache_dir()),
+        "KDRIVER_INDEX": str(tmp_path_factory.mktemp("index")),
+    }
+
+    def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "kdriver", *(str(word) for word in words)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=1500,
+        )
+
+    updated = run("index", "update", "--distro", "debian12")
+    assert updated.returncode == 0, updated.stderr
+    return run
