@@ -19,7 +19,7 @@ _REPORTS = re.compile(
 _KNOWN: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"loading out-of-tree module taints kernel"), "every module that is not the kernel's own"),
     (re.compile(r"module verification failed: signature and/or required key missing"), "the module is not signed"),
-    (re.compile(r"^process 'kd-cases' launched .* with NULL argv"), "a case of execve that is meant"),
+    (re.compile(r"^process '.*' launched '.*' with NULL argv"), "a case of execve that is meant"),
     (re.compile(r"^hrtimer: interrupt took \d+ ns"), "the host was busy"),
     (re.compile(r"^perf: interrupt took too long"), "the host was busy"),
     (re.compile(r"^clocksource: "), "the host was busy"),

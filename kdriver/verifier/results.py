@@ -1,5 +1,5 @@
 """What a guest said: JSON lines of its result channel, read strictly. A line that is cut, garbled or unknown is an
-error, never left out; so is a last line that counts other than what came.
+error, never left out; so is a last line that counts other than what came. The guest deflates what it says (RFC 1950).
 
 The lines are written by driver_src/guest; each of a driver carries its kind under `driver`.
 """
@@ -7,6 +7,7 @@ The lines are written by driver_src/guest; each of a driver carries its kind und
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,22 +90,31 @@ class ResultReader:
     def __init__(self) -> None:
         self.result = GuestResult()
         self._rest = b""
+        self._inflate = zlib.decompressobj()
 
     def feed(self, chunk: bytes) -> None:
         """Read the whole lines of what came so far."""
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        try:
+            text = self._inflate.decompress(chunk)
+        except zlib.error as error:
+            raise self._error(f"what follows line {self.result.lines} is garbled ({error})") from error
+        *lines, self._rest = (self._rest + text).split(b"\n")
         for line in lines:
             self.result.lines += 1
             self._line(line)
+        if self._inflate.unused_data:
+            raise self._error(f"line {self.result.lines} is followed by bytes after the end")
 
     def finish(self) -> GuestResult:
-        """No more will come. Raises ResultError when the last line was cut."""
-        if self._rest:
-            raise ResultError(
-                f"result channel: line {self.result.lines + 1} is cut after {len(self._rest)} bytes",
-                hint="Run the verification again with --keep and look at the results file.",
-            )
+        """No more will come. Raises ResultError when the end was cut, in a line or in what proves the lines right."""
+        if self._rest or not self._inflate.eof:
+            raise self._error(f"line {self.result.lines + 1} is cut after {len(self._rest)} bytes")
         return self.result
+
+    def _error(self, what: str) -> ResultError:
+        return ResultError(
+            f"result channel: {what}", hint="Run the verification again with --keep and look at results.jsonl."
+        )
 
     def _line(self, line: bytes) -> None:
         try:
@@ -116,10 +126,7 @@ class ResultReader:
             self._record(record)
         except (ValueError, TypeError, KeyError) as error:
             shown = line[:120].decode("ascii", "backslashreplace")
-            raise ResultError(
-                f"result channel: line {self.result.lines} is garbled ({error!r}): {shown}",
-                hint="Run the verification again with --keep and look at the results file.",
-            ) from error
+            raise self._error(f"line {self.result.lines} is garbled ({error!r}): {shown}") from error
 
     def _record(self, record: Record) -> None:
         if "hello" in record:
@@ -179,6 +186,15 @@ def read_results(content: bytes) -> GuestResult:
     reader = ResultReader()
     reader.feed(content)
     return reader.finish()
+
+
+def inflated(content: bytes) -> bytes:
+    """The lines of a channel as text, as far as they can be read."""
+    inflate = zlib.decompressobj()
+    try:
+        return inflate.decompress(content)
+    except zlib.error:
+        return b""
 
 
 def _step(record: Record) -> Step:

@@ -28,6 +28,7 @@ from kdriver.verifier.image import GuestKernel
 from kdriver.verifier.judge import judge_run, verdict
 from kdriver.verifier.machine import Accelerator, MachinePlan
 from kdriver.verifier.plan import DriverUnderTest, GuestPlan, GuestTools, Limits
+from kdriver.verifier.results import inflated
 
 logger = logging.getLogger(__name__)
 
@@ -201,6 +202,8 @@ def _boot(
             stop=bench.stop,
             on_stage=lambda stage: bench.on_stage(verification.kernel, stage),
         )
+        if bench.keep:
+            (work / "results.jsonl").write_bytes(inflated((work / "results").read_bytes()))
     _prune(logs)
     return guest
 

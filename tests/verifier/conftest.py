@@ -46,6 +46,6 @@ def guest_programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "panic_init": ("hang_init.c", "-DPANIC"),
     }
     for name, (source, *options) in programs.items():
-        argv = ["gcc", "-static", "-O2", "-s", *options, "-o", str(out / name), str(GUEST_FAKES / source)]
+        argv = ["gcc", "-static", "-O2", "-s", *options, "-o", str(out / name), str(GUEST_FAKES / source), "-lz"]
         subprocess.run(argv, check=True, capture_output=True, timeout=120)
     return out

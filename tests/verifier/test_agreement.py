@@ -29,12 +29,17 @@ def test_the_odd_one_out_is_named_with_both_values() -> None:
     assert disagreements(runs) == {BPF: ("agreement: case open-file, openat.name: '/b' here, kmod: '/a'; core: '/a'",)}
 
 
-def test_two_that_differ_are_both_named() -> None:
-    assert set(disagreements({KMOD: _run(7, {"name": "/a"}), CORE: _run(9, {"name": "/c"})})) == {KMOD, CORE}
+def test_two_that_differ_are_both_named_when_neither_is_right() -> None:
+    assert set(disagreements({KMOD: _run(7, {"name": "/b"}), CORE: _run(9, {"name": "/c"})})) == {KMOD, CORE}
+
+
+def test_one_that_is_right_is_not_blamed_by_two_that_are_wrong() -> None:
+    runs = {KMOD: _run(7, {"name": "/a"}), BPF: _run(8, {"name": None}), CORE: _run(9, {"name": None})}
+    assert set(disagreements(runs)) == {BPF, CORE}
 
 
 def test_three_that_all_differ_are_all_named() -> None:
-    runs = {KMOD: _run(7, {"name": "/a"}), BPF: _run(8, {"name": "/b"}), CORE: _run(9, {"name": "/c"})}
+    runs = {KMOD: _run(7, {"name": "/d"}), BPF: _run(8, {"name": "/b"}), CORE: _run(9, {"name": "/c"})}
     assert set(disagreements(runs)) == {KMOD, BPF, CORE}
 
 
@@ -72,3 +77,31 @@ def test_values_that_differ_from_run_to_run_are_compared_only_for_being_there() 
 
 def test_a_single_driver_agrees_with_itself() -> None:
     assert disagreements({KMOD: _run(7, {"name": "/a"})}) == {}
+
+
+def test_kernel_addresses_are_compared_only_for_being_there() -> None:
+    expected = {"tuple": {"family": 1, "src_ptr": "nonzero", "path": "/s"}}
+    runs = {
+        KMOD: _run(7, {"tuple": {"family": 1, "src_ptr": 4711, "path": "/s"}}, expected=expected),
+        BPF: _run(8, {"tuple": {"family": 1, "src_ptr": 4712, "path": "/s"}}, expected=expected),
+        CORE: _run(9, {"tuple": {"family": 1, "src_ptr": 0, "path": "/s"}}, expected=expected),
+    }
+    assert set(disagreements(runs)) == {CORE}
+
+
+def test_a_case_that_polled_more_often_in_one_run_is_no_disagreement() -> None:
+    runs = {KMOD: _run(7, {"name": "/a"}, {"name": "/a"}), CORE: _run(9, {"name": "/a"})}
+    runs[KMOD].expectations.append(dict(runs[KMOD].expectations[0]))
+    assert disagreements(runs) == {}
+
+
+def test_the_order_of_the_calls_counts_not_that_of_the_lines() -> None:
+    first = {"case": "c", "event": "openat", "tid": 7, "order": 1, "params": {"name": "/a"}}
+    second = {"case": "c", "event": "openat", "tid": 7, "order": 2, "params": {"name": "/b"}}
+    runs = {}
+    for kind, lines in ((KMOD, [first, second]), (CORE, [second, first])):
+        runs[kind] = DriverRun("x", expectations=list(lines))
+        runs[kind].events += [
+            {"ts": ts, "tid": 7, "name": "openat", "params": {"name": name}} for ts, name in ((1, "/a"), (2, "/b"))
+        ]
+    assert disagreements(runs) == {}

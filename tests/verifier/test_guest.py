@@ -43,7 +43,7 @@ def _is_gone(tmp_path: Path) -> bool:
 
 
 def test_a_guest_that_comes_to_its_end_is_complete(tmp_path: Path) -> None:
-    guest = _run(tmp_path, HELLO + """\nsay '{"end":true,"rc":0,"lines":2}'""")
+    guest = _run(tmp_path, HELLO + """\nfinish '{"end":true,"rc":0,"lines":2}'""")
     assert guest.ending is Ending.COMPLETE
     assert (guest.booted, guest.result.release, guest.reason) == (True, "1.2.3-toy", "")
     assert guest.boot_seconds > 0
@@ -69,7 +69,7 @@ def test_each_stage_has_its_own_time(tmp_path: Path) -> None:
         HELLO
         + """
 for stage in load open cases; do say "{\\"driver\\":\\"core\\",\\"stage\\":\\"$stage\\"}"; sleep 0.3; done
-say '{"end":true,"rc":0,"lines":5}'"""
+finish '{"end":true,"rc":0,"lines":5}'"""
     )
     guest = _run(tmp_path, body)
     assert guest.ending is Ending.COMPLETE
@@ -114,7 +114,12 @@ def test_a_garbled_line_ends_the_guest(tmp_path: Path) -> None:
 
 
 def test_a_line_cut_by_a_crash_leaves_the_crash_as_the_reason(tmp_path: Path) -> None:
-    body = HELLO + """\nprintf '{"driver":"core","st' >>"$results"; printf 'Oops: 0002 [#1]\\n' >"$console" """
+    body = (
+        HELLO
+        + """
+say '{"driver":"core","stage":"load"}'; truncate -s -9 "$results"
+printf 'Oops: 0002 [#1]\\n' >"$console" """
+    )
     guest = _run(tmp_path, body)
     assert (guest.ending, guest.reason) == (Ending.CRASHED, "the guest ended in stage start: Oops: 0002 [#1]")
 

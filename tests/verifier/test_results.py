@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kdriver.verifier.results import ResultError, ResultReader, read_results
+from kdriver.verifier.results import ResultError, ResultReader, inflated, read_results
+from tests.fakes.qemu import deflated
 
 HELLO = b'{"hello":1,"release":"6.1.0","version":"#1"}\n'
 EVENT = b'{"driver":"core","event":{"ts":5,"cpu":0,"tid":9,"type":307,"name":"openat","params":{"name":"\\udcff"}}}\n'
@@ -12,7 +13,7 @@ END = b'{"end":true,"rc":0,"lines":3}\n'
 
 
 def test_a_whole_channel_is_read() -> None:
-    result = read_results(HELLO + EVENT + END)
+    result = read_results(deflated(HELLO + EVENT + END))
     assert result.ended
     assert result.release == "6.1.0"
     assert result.runs["core"].events[0]["params"] == {"name": "\udcff"}
@@ -35,7 +36,7 @@ def test_each_kind_of_line_finds_its_place() -> None:
         b'{"driver":"-","step":"module","status":2,"ms":0,"detail":"m"}\n',
         b'{"end":true,"rc":0,"lines":14}\n',
     ]
-    result = read_results(b"".join(lines))
+    result = read_results(deflated(b"".join(lines)))
     run = result.runs["kmod"]
     step = run.step("load")
     assert step is not None and (step.status, step.ms, step.detail) == (0, 12, "x")
@@ -51,7 +52,7 @@ def test_each_kind_of_line_finds_its_place() -> None:
 
 def test_bytes_may_come_in_any_pieces() -> None:
     reader = ResultReader()
-    for byte in HELLO + EVENT + END:
+    for byte in deflated(HELLO + EVENT + END):
         reader.feed(bytes([byte]))
     assert reader.finish().ended
 
@@ -59,7 +60,7 @@ def test_bytes_may_come_in_any_pieces() -> None:
 def test_the_stage_is_known_while_the_guest_runs() -> None:
     reader = ResultReader()
     assert reader.result.stage == "boot"
-    reader.feed(HELLO + b'{"driver":"bpf","stage":"open"}\n{"driver":"bpf","st')
+    reader.feed(deflated(HELLO + b'{"driver":"bpf","stage":"open"}\n{"driver":"bpf","st', ended=False))
     assert (reader.result.driver, reader.result.stage) == ("bpf", "open")
 
 
@@ -85,12 +86,39 @@ def test_the_stage_is_known_while_the_guest_runs() -> None:
 )
 def test_what_the_guest_never_writes_is_an_error(content: bytes, said: str) -> None:
     with pytest.raises(ResultError) as caught:
-        read_results(content)
+        read_results(deflated(content))
     assert said in caught.value.message
     assert caught.value.message.startswith("result channel: line ")
-    assert caught.value.hint == "Run the verification again with --keep and look at the results file."
+    assert caught.value.hint == "Run the verification again with --keep and look at results.jsonl."
     assert caught.value.exit_code == 5
 
 
-def test_a_channel_without_an_end_is_no_error_but_not_ended() -> None:
-    assert not read_results(HELLO + EVENT).ended
+@pytest.mark.parametrize("cut", range(1, 8))
+def test_an_end_that_is_cut_is_an_error(cut: int) -> None:
+    with pytest.raises(ResultError, match="is cut after"):
+        read_results(deflated(HELLO + EVENT + END)[:-cut])
+
+
+@pytest.mark.parametrize("place", [2, 10, 40])
+def test_bytes_that_were_changed_on_the_way_are_an_error(place: int) -> None:
+    content = bytearray(deflated(HELLO + EVENT + END))
+    content[place] ^= 0x55
+    with pytest.raises(ResultError, match="is garbled"):
+        read_results(bytes(content))
+
+
+def test_bytes_after_the_end_are_an_error() -> None:
+    with pytest.raises(ResultError, match="bytes after the end"):
+        read_results(deflated(HELLO + EVENT + END) + b"x")
+
+
+def test_what_can_be_read_of_a_channel_is_kept_as_text() -> None:
+    assert inflated(deflated(HELLO + EVENT, ended=False)) == HELLO + EVENT
+    assert inflated(b"no such thing") == b""
+
+
+def test_a_guest_that_stopped_has_not_ended() -> None:
+    reader = ResultReader()
+    reader.feed(deflated(HELLO + EVENT, ended=False))
+    assert not reader.result.ended
+    assert reader.result.lines == 2
