@@ -124,9 +124,9 @@ def root_layer(mirror: str, log: Path) -> Layer:
     def make(scratch: Path) -> Iterable[Entry]:
         tar = scratch / "root.tar"
         _run(plan_root(tar, mirror), log, 900)
-        return _tar_entries(tar)
+        return tar_entries(tar)
 
-    return _layer("root", (SUITE, *PACKAGES, *_LEFT_OUT), make)
+    return keep_layer("root", (SUITE, *PACKAGES, *_LEFT_OUT), make)
 
 
 def dependencies_layer(source: Path, log: Path) -> Layer:
@@ -138,7 +138,7 @@ def dependencies_layer(source: Path, log: Path) -> Layer:
         _run(plan_install(needed, scratch / "site", with_dependencies=True), log, 600)
         return _folder_entries(scratch / "site", SITE)
 
-    return _layer("dependencies", (PYTHON, *needed), make)
+    return keep_layer("dependencies", (PYTHON, *needed), make)
 
 
 def kdriver_layer(source: Path, log: Path) -> Layer:
@@ -152,7 +152,7 @@ def kdriver_layer(source: Path, log: Path) -> Layer:
         yield Entry("usr/local/bin/kdriver", stat.S_IFREG | 0o755, script)
         yield from _folder_entries(scratch / "site", SITE)
 
-    return _layer("kdriver", (PYTHON, _source_digest(source)), make)
+    return keep_layer("kdriver", (PYTHON, _source_digest(source)), make)
 
 
 def modules_layer(package: Path, sha256: str, release: str, log: Path) -> Layer:
@@ -176,7 +176,7 @@ def modules_layer(package: Path, sha256: str, release: str, log: Path) -> Layer:
         _run(["depmod", "-b", str(base), release], log, 60)
         return _folder_entries(modules, f"usr/lib/modules/{release}")
 
-    return _layer(f"modules-{release}", (sha256, release, *_MODULE_FOLDERS, *_MODULE_NAMES), make)
+    return keep_layer(f"modules-{release}", (sha256, release, *_MODULE_FOLDERS, *_MODULE_NAMES), make)
 
 
 def session_entries(session: dict[str, Any], root_json: bytes, here: Path) -> tuple[Entry, ...]:
@@ -205,7 +205,8 @@ def join_layers(layers: Iterable[Layer], last: Iterable[Entry], out: Path) -> Pa
     return out
 
 
-def _layer(name: str, made_of: Iterable[str], make: Callable[[Path], Iterable[Entry]]) -> Layer:
+def keep_layer(name: str, made_of: Iterable[str], make: Callable[[Path], Iterable[Entry]]) -> Layer:
+    """The archive from the cache, or made: `make` gets an empty folder for its work and returns the entries."""
     key = hashlib.sha256("\0".join((_RECIPE, name, *made_of)).encode()).hexdigest()[:24]
     path = layers_dir() / f"{name}-{key}.cpio"
     if path.is_file():
@@ -219,7 +220,8 @@ def _layer(name: str, made_of: Iterable[str], make: Callable[[Path], Iterable[En
     return Layer(name, path, True)
 
 
-def _tar_entries(tar: Path) -> Iterator[Entry]:
+def tar_entries(tar: Path) -> Iterator[Entry]:
+    """The members of a tar archive that the guest needs."""
     seen = set()
     with tarfile.open(tar) as archive:
         for member in archive:

@@ -45,7 +45,7 @@ class Channel:
                 line = line[os.write(self._handle, line) :]
 
 
-def run_step(channel: Channel, step: dict[str, Any]) -> int:
+def run_step(channel: Channel, step: dict[str, Any], cwd: str = "/root") -> int:
     """Run one command, its output line by line; `meanwhile` is run again and again until it ends."""
     channel.write({"step": step["name"], "run": step["argv"]})
     started = time.monotonic()
@@ -55,7 +55,7 @@ def run_step(channel: Channel, step: dict[str, Any]) -> int:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env=ENVIRONMENT,
-        cwd="/root",
+        cwd=cwd,
     )
     timer = threading.Timer(step["timeout_s"], process.kill)
     timer.start()
