@@ -82,8 +82,8 @@ int kd_bpf_select(struct kd_driver *base, unsigned int slot, bool on);
 void kd_bpf_detach(struct kd_driver *base);
 /* Do without the event that a refused program belongs to. False when it belongs to none. */
 bool kd_bpf_refuse(struct kd_bpf_driver *driver, const char *program, const char *why);
-/* Runs of programs that the kernel skipped, or KD_UNCOUNTABLE. */
-unsigned long long kd_bpf_missed_runs(const struct kd_bpf_driver *driver);
+/* Runs of programs that the kernel skipped. */
+void kd_bpf_count_missed(const struct kd_bpf_driver *driver, struct kd_counts *counts);
 void kd_bpf_note_unavailable(struct kd_bpf_driver *driver);
 
 #endif

@@ -299,25 +299,41 @@ bool kd_bpf_refuse(struct kd_bpf_driver *driver, const char *program, const char
 	return false;
 }
 
-unsigned long long kd_bpf_missed_runs(const struct kd_bpf_driver *driver)
+/*
+ * What the kernel has counted of a program: 5.12 has the field (9ed9e9ba2337). Programs of tracepoints and kprobes are
+ * skipped by trace_call_bpf, which counts from 6.7 on.
+ */
+static bool read_missed(const struct kd_bpf_driver *driver, enum kd_point point, int fd, unsigned long long *missed)
 {
-	unsigned long long missed = 0;
-	unsigned int point;
+	struct bpf_prog_info info = {0};
+	__u32 size = sizeof(info);
 
+	if (bpf_obj_get_info_by_fd(fd, &info, &size) != 0 ||
+	    size < offsetof(struct bpf_prog_info, recursion_misses) + sizeof(info.recursion_misses))
+		return false;
+	if ((!driver->raw || !points[point].category) && !driver->host.tp_misses_counted)
+		return false;
+	*missed += info.recursion_misses;
+	return true;
+}
+
+void kd_bpf_count_missed(const struct kd_bpf_driver *driver, struct kd_counts *counts)
+{
+	unsigned int point, counted = 0;
+
+	counts->missed_runs = 0;
+	counts->uncountable_count = 0;
 	for (point = 0; point < POINTS; point++) {
 		struct bpf_program *program = program_of(driver, (enum kd_point)point);
-		struct bpf_prog_info info = {0};
-		__u32 size = sizeof(info);
 		int fd = program ? bpf_program__fd(program) : -1;
 
 		if (fd < 0)
 			continue;
-		if (bpf_obj_get_info_by_fd(fd, &info, &size) != 0 ||
-		    size < offsetof(struct bpf_prog_info, recursion_misses) + sizeof(info.recursion_misses))
-			return KD_UNCOUNTABLE;
-		if ((!driver->raw || !points[point].category) && !driver->host.tp_misses_counted)
-			return KD_UNCOUNTABLE;
-		missed += info.recursion_misses;
+		if (read_missed(driver, (enum kd_point)point, fd, &counts->missed_runs))
+			counted++;
+		else
+			counts->uncountable[counts->uncountable_count++] = points[point].name;
 	}
-	return missed;
+	if (counted == 0)
+		counts->missed_runs = KD_UNCOUNTABLE;
 }

@@ -115,7 +115,7 @@ int kd_host_probe(struct kd_host *host, const char *btf_path)
 		return -1;
 	}
 	host->boot_clock = has_helper(btf, "BPF_FUNC_ktime_get_boot_ns");
-	/* Since 6.13 (a38297e3fb01 and followers); kernels from 7.x lose events there, see facts/platform.md. */
+	/* Since 6.13; on 7.2 and 7.3 raw programs were seen to miss calls there (recursion_misses). */
 	host->faultable = has_member(btf, "tracepoint_ext", "faultable", false);
 	/* 6.7: e2b2cd592a8c shows the count of trace_call_bpf (dd8657894c11) as bpf_link_info's "missed". */
 	host->tp_misses_counted = has_member(btf, "bpf_link_info", "missed", true);

@@ -290,7 +290,7 @@ static int bpf_stats(struct kd_driver *base, struct kd_counts *counts)
 		counts->drops_buffer = kd_bpf_output_lost(driver->output);
 	counts->drops_scratch = sums[KD_COUNTER_DROPS_SCRATCH];
 	counts->unreadable = sums[KD_COUNTER_UNREADABLE];
-	counts->missed_runs = kd_bpf_missed_runs(driver);
+	kd_bpf_count_missed(driver, counts);
 	return 0;
 }
 

@@ -112,8 +112,10 @@ struct kd_counts {
 	unsigned long long events;
 	unsigned long long drops_buffer;
 	unsigned long long drops_scratch;
-	unsigned long long missed_runs; /* KD_UNCOUNTABLE where the kernel does not count them */
-	unsigned long long unreadable; /* KD_UNCOUNTABLE likewise */
+	unsigned long long missed_runs; /* KD_UNCOUNTABLE where the kernel counts none */
+	unsigned long long unreadable;
+	const char *uncountable[8]; /* hooks whose missed runs the kernel does not count */
+	unsigned int uncountable_count;
 };
 
 struct kd_driver;

@@ -18,6 +18,7 @@ static void out_count(const char *name, unsigned long long count)
 static void stats_json(const struct kd_session *session, const struct kd_counts *counts)
 {
 	const struct kd_driver *driver = session->driver;
+	unsigned int i;
 
 	kd_out_format("{\"stats\":{\"driver\":\"%s\",\"program_type\":", driver ? driver->kind : "file");
 	if (driver && driver->program_type)
@@ -29,6 +30,10 @@ static void stats_json(const struct kd_session *session, const struct kd_counts 
 	out_count("drops_buffer", counts->drops_buffer);
 	out_count("drops_scratch", counts->drops_scratch);
 	out_count("missed_runs", counts->missed_runs);
+	kd_out_text(",\"uncountable\":[");
+	for (i = 0; i < counts->uncountable_count; i++)
+		kd_out_format("%s\"%s\"", i ? "," : "", counts->uncountable[i]);
+	kd_out_char(']');
 	out_count("unreadable", counts->unreadable);
 	out_count("printed", session->printed);
 	out_count("malformed", session->malformed);
