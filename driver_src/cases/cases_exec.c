@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
- * Cases: execve and execveat. The new image (image.S) reads one byte and ends; while it waits for that byte, its parent
- * learns from /proc what must have been seen when the call returned.
+ * Cases: execve and execveat. The new image (image.S) writes one byte, reads one and ends; while it waits for that, its
+ * parent learns from /proc what must have been seen when the call returned.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -169,16 +169,25 @@ static void exec_of(const struct image *image, char *const *argv)
 {
 	pid_t pid;
 
-	call2(K_PIPE2, ready, O_CLOEXEC);
+	call2(K_PIPE2, ready, 0);
 	call2(K_PIPE2, go, 0);
 	pid = child_of(K_FORK, 0);
-	if (pid == 0)
+	if (pid == 0) {
+		call2(K_DUP2, ready[1], 1);
+		call1(K_CLOSE, ready[1]);
 		image_child(image);
+	}
 	call1(K_CLOSE, ready[1]);
 	call1(K_CLOSE, go[0]);
-	/* Ends when the call succeeded, which closes the other end. */
-	must("read", call3(K_READ, ready[0], &byte, 1) == 0);
+	/* The image says that it runs. Descriptors that close themselves would say so too early. */
+	must("read", call3(K_READ, ready[0], &byte, 1) == 1);
 	expect_image(pid, image, argv);
+	exp_open("write", pid, order_next());
+	exp_int("res", 1);
+	exp_hex("data", "r", 1);
+	exp_int("fd", 1);
+	exp_uint("size", 1);
+	exp_close();
 	call3(K_WRITE, go[1], "g", 1);
 	expect_image_read(pid);
 	expect_exit_group(pid, 4);

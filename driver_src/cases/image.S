@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
  * The program's entry. Started with a first argument that begins with "imag" it is a new image of the exec cases: it
- * makes exactly two calls, read(0, ., 1) and exit_group(last character of that argument), and no library starts, so
- * that its events can be foretold. Else the C library's entry runs.
+ * makes exactly three calls, write(1, "r", 1), read(0, ., 1) and exit_group(last character of that argument), and no
+ * library starts, so that its events can be foretold. Else the C library's entry runs.
  */
 	.text
 	.globl kd_entry
@@ -19,6 +19,12 @@ kd_entry:
 	jmp 1b
 2:	movzbl (%rbx), %ebx
 	sub $'0', %ebx
+	movb $'r', -64(%rsp)
+	mov $1, %eax
+	mov $1, %edi
+	lea -64(%rsp), %rsi
+	mov $1, %edx
+	syscall
 	xor %eax, %eax
 	xor %edi, %edi
 	lea -64(%rsp), %rsi
