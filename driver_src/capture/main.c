@@ -19,6 +19,8 @@
 #define MS 1000000ULL
 /* How long a program may be at work on an event before the order between threads suffers; see merge.c. */
 #define WINDOW_NS (20 * MS)
+/* A flush waits for programs that are at work, but not for long. */
+#define FLUSH_PAUSE_NS 2000000L
 /* How long an unfinished block may hold up its ring before it is passed over. */
 #define BLOCKED_NS (1000 * MS)
 #define QUEUED_BYTES_MAX (64u << 20)
@@ -113,15 +115,19 @@ int kd_session_emit(void *context, unsigned int cpu, const void *bytes, __u32 si
 }
 
 /*
- * Empty the rings and print what is older than the window. Returns whether all that was in the rings at its start could
- * be read.
+ * Empty the rings and print what is not later than the horizon, a time before this call. Returns whether all that was in
+ * the rings at its start could be read.
  */
-static bool round_of(struct kd_session *session, __u64 window)
+static bool print_until(struct kd_session *session, __u64 horizon)
 {
 	struct kd_driver *driver = session->driver;
 	__u64 start = driver->ops->now(driver), now;
 	int blocked = driver->ops->drain(driver, session->merge);
 
+	if (blocked < 0) {
+		kd_fail(KD_EXIT_LOAD, NULL, "the rings cannot be read: %s", strerror(-blocked));
+		session->done = true;
+	}
 	if (blocked > 0 && session->blocked_since == 0)
 		session->blocked_since = monotonic_ns();
 	if (blocked <= 0)
@@ -131,17 +137,19 @@ static bool round_of(struct kd_session *session, __u64 window)
 	if (blocked > 0 && monotonic_ns() < session->blocked_since + BLOCKED_NS)
 		return false;
 	if (kd_merge_bytes(session->merge) > QUEUED_BYTES_MAX)
-		window = 0;
-	kd_merge_release(session->merge, start - window, now, kd_session_emit, session);
+		horizon = start;
+	kd_merge_release(session->merge, horizon, now, kd_session_emit, session);
 	return true;
 }
 
 void kd_session_flush(struct kd_session *session)
 {
-	struct timespec pause = {0, (long)MS};
+	__u64 asked = session->driver->ops->now(session->driver);
+	struct timespec pause = {0, FLUSH_PAUSE_NS};
 
-	while (!round_of(session, 0))
+	do
 		nanosleep(&pause, NULL);
+	while (!print_until(session, asked));
 	kd_out_flush();
 }
 
@@ -203,7 +211,7 @@ static void run(struct kd_session *session)
 		if (deadline - now < (__u64)pause_ms * MS)
 			pause_ms = (int)((deadline - now) / MS) + 1;
 		pause_until(session, pause_ms);
-		round_of(session, WINDOW_NS);
+		print_until(session, session->driver->ops->now(session->driver) - WINDOW_NS);
 		kd_out_flush();
 		pause_ms = next_pause(session, pause_ms);
 	}
