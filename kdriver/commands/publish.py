@@ -25,6 +25,7 @@ KINDS = [str(kind) for kind in DriverKind]
 @click.option("--distro", help="Only kernels of this distribution: debian, debian12.")
 @click.option("--kernel", help="Only this kernel: its key, its `uname -r`, or newest.")
 @click.option("--kind", "kinds", type=click.Choice(KINDS), multiple=True, help="Only this kind of driver.")
+@click.option("--driver-src", type=click.Path(path_type=Path), help="Only drivers of this source. [default: kdriver's]")
 @click.option("--artifacts", type=click.Path(path_type=Path, exists=True), help="A folder that `build --out` wrote.")
 @click.option("--capture", type=click.Path(path_type=Path, exists=True), help="The kd-capture to publish with them.")
 @click.option("--include-unverified", is_flag=True, help="Publish drivers without a verdict too, marked as such.")
@@ -36,6 +37,7 @@ def command(
     distro: str | None,
     kernel: str | None,
     kinds: tuple[str, ...],
+    driver_src: Path | None,
     artifacts: Path | None,
     capture: Path | None,
     include_unverified: bool,
@@ -53,10 +55,11 @@ def command(
       kdriver publish --repo ./repository --keys ./keys --distro debian12 --kernel newest --dry-run
     """
     signers = load_keys(keys)
-    built = read_built_folder(artifacts) if artifacts else read_built_cache(cache_dir() / "artifacts")
+    built = read_built_folder(artifacts) if artifacts else _built_here(driver_src)
     if not built:
         raise NotFoundError(
-            f"{artifacts or cache_dir() / 'artifacts'}: holds no built driver", hint="Run `kdriver build` first."
+            f"{artifacts or cache_dir() / 'artifacts'}: holds no driver that was built from this driver source",
+            hint="Run `kdriver build` and `kdriver verify` first.",
         )
     wanted = tuple(DriverKind(kind) for kind in kinds) or tuple(DriverKind)
     candidates = gather(built, _kernels(built, distro, kernel), wanted, cache_dir() / "verdicts")
@@ -77,6 +80,21 @@ def command(
     if refused and len(steps) == 1:
         return int(ExitCode.VERIFICATION)
     return int(ExitCode.SOME_FAILED if refused else ExitCode.DONE)
+
+
+def _built_here(driver_src: Path | None) -> tuple[Built, ...]:
+    """Drivers in the cache that were built from this driver source as it is now. The cache also holds what was built
+    from earlier and from other sources: an experiment that was built last must not displace the driver."""
+    from builder.source import digest_source, load_source, render_headers
+
+    source = load_source(driver_src)
+    generated = render_headers(source, cache_dir() / "generated")
+    digests = {kind: digest_source(source, kind, generated) for kind in source.kinds}
+    return tuple(
+        one
+        for one in read_built_cache(cache_dir() / "artifacts")
+        if any(given.sha256 == digests.get(one.artifact.kind) for given in one.artifact.inputs)
+    )
 
 
 def _kernels(built: tuple[Built, ...], distro: str | None, kernel: str | None) -> tuple[Kernel, ...]:

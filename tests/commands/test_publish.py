@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from builder.source import digest_source, load_source, render_headers
 from kdriver.cli import run
-from kdriver.core.artifact import DriverKind
+from kdriver.core.artifact import DriverKind, Input
 from kdriver.core.verdict import Outcome
 from kdriver.repository.gather import Candidate, verdict_path
 from kernel_index.store import RowIndex, write_row
 from tests.fakes.published import candidate, kernel
+
+TOY = Path(__file__).parent.parent / "fixtures/toy_driver"
 
 
 class Desk:
@@ -27,11 +32,14 @@ class Desk:
         keys = ["--keys", str(folder / "keys")]
         assert run(["repo", "init", "--repo", str(folder / "repository"), *keys, "--bins", "16"]) == 0
 
-    def built(self, one: Candidate) -> None:
+    def built(self, one: Candidate, source: Path = TOY) -> None:
+        driver_source = load_source(source)
+        generated = render_headers(driver_source, self.folder / "generated")
+        used = Input("driver source", digest_source(driver_source, one.artifact.kind, generated))
         folder = self.folder / "cache/artifacts" / one.artifact.content_key
         folder.mkdir(parents=True)
         (folder / one.artifact.file_name).write_bytes(one.path.read_bytes())
-        (folder / "record.json").write_text(json.dumps(one.artifact.to_json()))
+        (folder / "record.json").write_text(json.dumps(replace(one.artifact, inputs=(used,)).to_json()))
         if one.verdict:
             path = verdict_path(self.folder / "cache/verdicts", one.artifact.sha256, one.kernel.key)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,7 +47,8 @@ class Desk:
 
     def publish(self, *more: str) -> int:
         paths = ["--repo", str(self.folder / "repository"), "--keys", str(self.folder / "keys")]
-        return run(["publish", *paths, "--capture", str(self.folder / "kd-capture"), *more])
+        sources = ["--driver-src", str(TOY), "--capture", str(self.folder / "kd-capture")]
+        return run(["publish", *paths, *sources, *more])
 
 
 @pytest.fixture(name="desk")
@@ -91,7 +100,9 @@ def test_only_the_kinds_that_were_asked_for(desk: Desk, capsys: pytest.CaptureFi
 
 def test_nothing_built_is_not_found(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     assert desk.publish() == 3
-    assert "holds no built driver\n  hint: Run `kdriver build` first." in capsys.readouterr().err
+    assert (
+        "holds no driver that was built from this driver source\n  hint: Run `kdriver build`" in capsys.readouterr().err
+    )
 
 
 def test_an_unknown_kernel_is_not_found(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,3 +122,32 @@ def test_missing_keys_are_wrong_use(desk: Desk, capsys: pytest.CaptureFixture[st
     (desk.folder / "keys/targets.pem").unlink()
     assert desk.publish() == 2
     assert "misses targets.pem\n  hint: Name the folder" in capsys.readouterr().err
+
+
+def test_what_was_built_from_another_driver_source_does_not_displace_this_one(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = desk.folder / "other"
+    shutil.copytree(TOY, other)
+    (other / "kmod/toy.c").write_text("/* an experiment */\n")
+    desk.built(candidate(desk.folder, salt="ours"))
+    desk.built(candidate(desk.folder, salt="experiment", outcome=Outcome.FAILED), other)
+    capsys.readouterr()
+    assert desk.publish("--json") == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["artifact"] == candidate(desk.folder, salt="ours").artifact.sha256
+
+
+def test_a_folder_of_drivers_is_published_whatever_it_was_built_from(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = candidate(desk.folder)
+    desk.built(one)
+    shutil.rmtree(desk.folder / "cache/artifacts")
+    out = desk.folder / "out/6.1.0-56-amd64"
+    out.mkdir(parents=True)
+    (out / "kdriver.ko").write_bytes(one.path.read_bytes())
+    (out / "kdriver.ko.json").write_text(json.dumps(one.artifact.to_json()))
+    capsys.readouterr()
+    assert desk.publish("--artifacts", str(desk.folder / "out"), "--json") == 0
+    assert [row["outcome"] for row in json.loads(capsys.readouterr().out)] == ["published"]
