@@ -246,10 +246,11 @@ void case_error(const char *format, ...)
  * its events are not unexpected. */
 void helper_calls_print(void)
 {
-	append_text(
-		"{\"helpers\":[\"preadv\",\"process_vm_readv\",\"newfstatat\",\"fstat\",\"getsockname\","
-		"\"getpeername\",\"gettid\",\"getpid\",\"getppid\",\"getpgid\",\"capget\",\"wait4\",\"waitid\","
-		"\"sched_yield\",\"sched_setaffinity\",\"sched_setscheduler\",\"prlimit\",\"setresuid\","
-		"\"setresgid\",\"rt_sigaction\",\"rt_sigreturn\",\"setpgid\",\"setsid\",\"memfd_create\","
-		"\"epoll_create1\",\"epoll_ctl\",\"umount2\",\"ftruncate\",\"unlink\",\"capset\",\"getcwd\",\"sendfile\",\"symlinkat\",\"readlink\",\"setitimer\",\"unshare\",\"syscall\"]}\n");
+	append_text("{\"helpers\":[\"preadv\",\"process_vm_readv\",\"newfstatat\",\"fstat\",\"getsockname\","
+		    "\"getpeername\",\"gettid\",\"getpid\",\"getppid\",\"getpgid\",\"capget\",\"wait4\",\"waitid\","
+		    "\"sched_yield\",\"sched_setaffinity\",\"sched_setscheduler\",\"prlimit\",\"setresuid\","
+		    "\"setresgid\",\"rt_sigaction\",\"rt_sigreturn\",\"setpgid\",\"setsid\",\"memfd_create\","
+		    "\"epoll_create1\",\"epoll_ctl\",\"umount2\",\"ftruncate\",\"unlink\",\"capset\","
+		    "\"getcwd\",\"sendfile\",\"symlinkat\",\"readlink\",\"setitimer\","
+		    "\"unshare\",\"clock_nanosleep\",\"syscall\"]}\n");
 }
