@@ -97,7 +97,7 @@ static int check_build(const struct kd_bpf_driver *driver)
 {
 	struct utsname host;
 
-	if (driver->schema[0] && strcmp(driver->schema, KD_SCHEMA_DIGEST) != 0 && !driver->options->force)
+	if (driver->schema[0] && strcmp(driver->schema, KD_TABLE_DIGEST) != 0 && !driver->options->force)
 		return kd_fail(KD_EXIT_LOAD, "Use the kd-capture that was published with it.",
 			       "%s: built from another table of events than this program", driver->path);
 	uname(&host);

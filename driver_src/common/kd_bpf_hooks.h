@@ -265,4 +265,8 @@ int kd_tcp_connect(struct kd_regs *ctx)
 
 char kd_license[] SEC("license") = "Dual MIT/GPL";
 
+/* The loader refuses an object whose table of events or cut into programs is not its own. */
+const char kd_table_digest[] SEC("kd_schema") = KD_TABLE_DIGEST;
+const char kd_source_version[] SEC("kd_version") = KD_DRIVER_VERSION;
+
 #endif

@@ -132,8 +132,16 @@ def _values(catalogue: Catalogue) -> dict[str, Any]:
         "type_sizes": TYPE_SIZES,
         "push_c": push_c,
         "schema_digest": schema_digest(catalogue),
+        "table_digest": _table_digest(catalogue, rows),
         "c_string": json.dumps,
     }
+
+
+def _table_digest(catalogue: Catalogue, rows: list[dict[str, Any]]) -> str:
+    """SHA-256 of what an eBPF object and the program that opens it must number alike: the table, and its cut into
+    programs."""
+    cut = [[row["event"].name, row["array"], row["tail"], len(row["parts"])] for row in rows]
+    return hashlib.sha256(json.dumps([schema_digest(catalogue), cut]).encode()).hexdigest()
 
 
 def _calls(catalogue: Catalogue, arch: str, where: str) -> list[tuple[int, str, str]]:
