@@ -72,7 +72,7 @@ def command(
         signers,
         candidates,
         include_unverified=include_unverified,
-        capture=capture or _capture_tool(),
+        capture=capture or _capture_tool(driver_src),
         dry_run=dry_run,
     )
     _print(steps, repo, dry_run, as_json)
@@ -115,10 +115,12 @@ def _kernels(built: tuple[Built, ...], distro: str | None, kernel: str | None) -
     return found
 
 
-def _capture_tool() -> Path:
+def _capture_tool(driver_src: Path | None) -> Path:
+    """The static program that understands the drivers of this source; built when it is not in the cache."""
+    from builder.source import load_source
     from builder.tools import build_tools
 
-    return Path(build_tools().capture)
+    return build_tools(source=load_source(driver_src)).capture
 
 
 def _print(steps: tuple[PublishStep, ...], repo: Path, dry_run: bool, as_json: bool) -> None:

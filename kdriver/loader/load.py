@@ -244,7 +244,9 @@ def _put_in_place(
     if record.kind is not DriverKind.KMOD:
         if not record.capture:
             raise LoadError(f"{driver.name}: was published without kd-capture", hint="Publish it again with --capture.")
-        return Outcome.INSTALLED, (check(Path(record.capture), driver),)
+        accepted = check(Path(record.capture), driver)
+        still = f"the module {record.name} is still loaded; `kdriver unload` takes both away"
+        return Outcome.INSTALLED, (accepted, still) if modules.loaded(record.name) else (accepted,)
     evidence = check_module(driver, host.release, root)
     loaded = modules.loaded(record.name)
     if loaded is not None and same_module(loaded, driver):

@@ -80,6 +80,8 @@ def fetch_driver(client: RepositoryClient, choice: Choice, folder: Path) -> tupl
     """Download the chosen driver, and the capture tool that understands it, into a folder. Returns both paths, None
     where no tool was published. Raises DownloadError, IntegrityError and NotFoundError."""
     assert choice.driver is not None
+    for leftover in folder.glob(".part-*"):
+        leftover.unlink()
     driver = client.download(choice.driver.target, folder / choice.driver.kind.file_name)
     if not choice.driver.capture:
         return driver, None

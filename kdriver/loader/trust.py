@@ -42,7 +42,9 @@ def trusted(
             hint="Name the root.json that its owner gave you with --trust, or accept it once with "
             "--trust-on-first-use.",
         )
-    with _scratch(folder) if not keep else staged(folder) as copy:
+    if keep:
+        _clear_leftovers(folder.parent)
+    with staged(folder) if keep else _scratch(folder) as copy:
         replace_file(copy / "root.json", root)
         if how != "pinned":
             source = {"url": url, "how": how, "at": datetime.now(UTC).isoformat(timespec="seconds")}
@@ -55,6 +57,12 @@ def trust_folder(state: State, url: str) -> Path:
     """Where what is known of a repository lies."""
     host = "".join(letter if letter.isalnum() else "-" for letter in urlsplit(url).netloc) or "folder"
     return state.folder / "trust" / f"{host}-{hashlib.sha256(url.encode()).hexdigest()[:16]}"
+
+
+def _clear_leftovers(folder: Path) -> None:
+    """Remove what a loader that was killed left half done. Only the holder of the state's lock comes here."""
+    for leftover in folder.glob(".staged-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 @contextmanager

@@ -363,3 +363,25 @@ def test_a_state_folder_that_cannot_be_written_is_one_line(place: Place, tmp_pat
     with pytest.raises(ConfigError, match="cannot be written: Not a directory") as caught:
         place.load()
     assert caught.value.hint and "KDRIVER_STATE" in caught.value.hint
+
+
+def test_a_module_that_stays_loaded_beside_an_ebpf_driver_is_named(place: Place) -> None:
+    place.publish()
+    place.publish(kind=DriverKind.CORE)
+    place.load()
+    report = place.load(kinds=(DriverKind.CORE,))
+    assert report.evidence[-1] == "the module kdriver is still loaded; `kdriver unload` takes both away"
+    run_unload(place.state, place.modules, "kdriver")
+    assert place.modules.present == {}
+    assert not place.state.drivers.exists()
+
+
+def test_what_a_killed_loader_left_half_done_is_cleared(place: Place) -> None:
+    digest = place.publish()
+    half = [place.state.folder / "trust/.staged-x/metadata", place.state.drivers / digest]
+    for folder in half:
+        folder.mkdir(parents=True)
+    (place.state.drivers / digest / ".part-x").write_bytes(b"half")
+    place.load()
+    assert not half[0].exists()
+    assert not list(place.state.folder.rglob(".part-*"))
