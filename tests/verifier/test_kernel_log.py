@@ -34,6 +34,7 @@ def test_warnings_and_reports_count(level: int, text: str) -> None:
             id="unsigned",
         ),
         pytest.param(4, "clocksource: timekeeping watchdog on CPU1: hpet retried 2 times before success", id="busy"),
+        pytest.param(4, "sched: RT throttling activated", id="real-time case on a busy host"),
     ],
 )
 def test_notices_and_known_messages_do_not(level: int, text: str) -> None:
