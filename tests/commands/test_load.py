@@ -1,4 +1,4 @@
-"""`kdriver load`, `status` and `unload` from the command line, on the kernel of this machine; no module is loaded."""
+"""`kdriver load` from the command line, on the kernel of this machine; no module is loaded."""
 
 from __future__ import annotations
 
@@ -9,55 +9,22 @@ from pathlib import Path
 import pytest
 
 from kdriver.cli import run
-from kdriver.core.artifact import DriverKind
-from kdriver.core.kernel import Kernel
-from kdriver.loader.host import read_host
 from tests.fakes.published import Published, candidate, kernel
-
-
-@pytest.fixture(name="published")
-def repository_for_this_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Published:
-    """A repository with a CO-RE object for the kernel that runs here."""
-    monkeypatch.setenv("KDRIVER_STATE", str(tmp_path / "state"))
-    host = read_host()
-    here = Kernel(host.distro, "", host.release, host.build, host.build or "1", host.machine, "", ())
-    published = Published(tmp_path)
-    published.publish(candidate(tmp_path, here, DriverKind.CORE), candidate(tmp_path, here, DriverKind.BPF))
-    return published
 
 
 def load(published: Published, *more: str) -> int:
     return run(["load", "--repo", published.url, "--kind", "bpf", *more])
 
 
-@pytest.fixture(name="trust")
-def trust_option(published: Published, tmp_path: Path) -> list[str]:
-    (tmp_path / "root.json").write_bytes(published.root)
-    return ["--trust", str(tmp_path / "root.json")]
-
-
-def test_load_status_unload(published: Published, trust: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_ebpf_driver_is_installed_and_stays(
+    published: Published, trust: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert load(published, *trust, "--json") == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["outcome"], report["choice"]["driver"]["kind"]) == ("installed", "bpf")
     assert report["host"]["release"] == os.uname().release
     assert load(published) == 0
     assert "already loaded: kdriver 0.1.0 (bpf) at " in capsys.readouterr().out
-    assert run(["status", "--json"]) == 0
-    status = json.loads(capsys.readouterr().out)
-    assert status["in_place"] is True
-    assert status["repository"]["stale"] is False
-    assert status["installed"]["artifact"] == report["choice"]["driver"]["artifact"]
-    assert run(["status"]) == 0
-    assert "kdriver 0.1.0 (bpf): passed on " in capsys.readouterr().out
-    assert run(["unload", "--dry-run"]) == 0
-    assert "would be removed from this host" in capsys.readouterr().out
-    assert run(["unload"]) == 0
-    assert ": removed from this host" in capsys.readouterr().out
-    assert run(["unload"]) == 0
-    assert capsys.readouterr().out == "no driver is in place\n"
-    assert run(["status"]) == 0
-    assert capsys.readouterr().out == "no driver is in place\n"
 
 
 def test_explain_names_every_kind_that_was_tried(
