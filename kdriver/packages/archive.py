@@ -1,4 +1,4 @@
-"""Unpacking a tar stream into a folder: nothing outside the folder is ever written or pointed to, and it is
+"""Unpacking an archive's members into a folder: nothing outside the folder is ever written or pointed to, and it is
 quick: a kernel's headers are 17,000 small files.
 
 Links are made last. While files are written the stream cannot have made a link to write through; links that
@@ -11,22 +11,34 @@ normalised, with `..` only in front, and never goes further up than the folder: 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
-from kdriver.core.errors import IntegrityError
+from kdriver.core.errors import IntegrityError, KdriverError
 
 MemberFilter = Callable[[str], bool]
 """Says of a member's name (`usr/src/linux-headers-…/Makefile`, no leading `./` or `/`) whether it is wanted."""
 
 LIMIT_BYTES = 8 << 30
 """The most that one archive may unpack to; the largest kernel image package has 0.5 GB."""
+
+
+class Contents(Protocol):
+    """Hands out the bytes of a member that is a file; a tarfile.TarFile is one."""
+
+    def extractfile(self, member: tarfile.TarInfo) -> IO[bytes] | None:
+        """The member's bytes as a stream, to be read before the next member is taken."""
+
+
+Member = tuple[tarfile.TarInfo, Contents]
+"""A member and what holds its bytes. Archives of other formats describe their members as tar does."""
 
 
 @dataclass(slots=True)
@@ -49,9 +61,21 @@ def unpack_tar(
     neither owner nor set-user-id bits. Raises IntegrityError for a member that would leave `into`, a device,
     or more than LIMIT_BYTES; ValueError never, OSError of the file system as it comes.
     """
+    return unpack_members(_members(stream, archive), into, archive=archive, members=members, count=count)
+
+
+def unpack_members(
+    source_members: Iterable[Member],
+    into: Path,
+    *,
+    archive: str,
+    members: MemberFilter | None = None,
+    count: int | None = None,
+) -> tuple[str, ...]:
+    """As unpack_tar, of members that any archive's reader yields."""
     into.mkdir(parents=True, exist_ok=True)
     work = _Unpacking(archive, Path(os.path.realpath(into)))
-    for member, source in _members(stream, archive):
+    for member, source in source_members:
         name = _clean(member.name, work)
         if not name or (members is not None and not members(name)):
             continue
@@ -66,7 +90,21 @@ def unpack_tar(
     return tuple(work.names)
 
 
-def _members(stream: IO[bytes], archive: str) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
+@contextlib.contextmanager
+def space(archive: str, into: Path) -> Iterator[None]:
+    """A full file system as one clear line: KdriverError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise KdriverError(
+            f"{archive}: no space left to unpack it in {into}",
+            hint="Free space there, or set KDRIVER_CACHE to a folder on another file system.",
+        ) from error
+
+
+def _members(stream: IO[bytes], archive: str) -> Iterator[Member]:
     try:
         with tarfile.open(fileobj=stream, mode="r|", errorlevel=1) as source:
             for member in source:
@@ -89,7 +127,7 @@ def _escape(name: str, work: _Unpacking) -> IntegrityError:
     return IntegrityError(f"{work.archive}: {name!r} would be written outside the folder", hint="Do not use this file.")
 
 
-def _unpack_member(member: tarfile.TarInfo, source: tarfile.TarFile, name: str, work: _Unpacking) -> None:
+def _unpack_member(member: tarfile.TarInfo, source: Contents, name: str, work: _Unpacking) -> None:
     if member.isreg():
         _write_file(member, source, name, work)
     elif member.issym():
@@ -101,7 +139,7 @@ def _unpack_member(member: tarfile.TarInfo, source: tarfile.TarFile, name: str, 
     work.names.append(name)
 
 
-def _write_file(member: tarfile.TarInfo, source: tarfile.TarFile, name: str, work: _Unpacking) -> None:
+def _write_file(member: tarfile.TarInfo, source: Contents, name: str, work: _Unpacking) -> None:
     work.written_bytes += member.size
     if work.written_bytes > LIMIT_BYTES:
         raise IntegrityError(f"{work.archive}: unpacks to more than {LIMIT_BYTES} bytes", hint="Do not use this file.")

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import bz2
 import contextlib
-import errno
-import gzip
 import io
-import lzma
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO, BinaryIO
 
-from kdriver.core.errors import IntegrityError, KdriverError
-from kdriver.packages.archive import MemberFilter, unpack_tar
+from kdriver.core.errors import IntegrityError
+from kdriver.packages.archive import MemberFilter, space, unpack_tar
+from kdriver.packages.compression import damage, decompressed, window
 from kdriver.packages.deb822 import Stanza, parse_stanza
 
 _MAGIC = b"!<arch>\n"
@@ -33,19 +30,19 @@ def unpack_deb(
     be unpacked into one folder. Raises IntegrityError for a damaged package or one that would leave `into`,
     KdriverError where there is no space.
     """
-    with _space(deb, into), _member(deb, "data.tar") as stream, _damage(deb):
+    with space(deb.name, into), _member(deb, "data.tar") as stream, damage(deb.name):
         return unpack_tar(stream, into, archive=deb.name, members=members, count=count)
 
 
 def list_deb(deb: Path) -> tuple[str, ...]:
     """The names of all files and links that a package installs. Raises IntegrityError for a damaged one."""
-    with _member(deb, "data.tar") as stream, _damage(deb), tarfile.open(fileobj=stream, mode="r|") as source:
+    with _member(deb, "data.tar") as stream, damage(deb.name), tarfile.open(fileobj=stream, mode="r|") as source:
         return tuple(member.name.removeprefix("./") for member in source if not member.isdir())
 
 
 def read_control(deb: Path) -> Stanza:
     """The fields of a package's control file. Raises IntegrityError for a damaged package."""
-    with _member(deb, "control.tar") as stream, _damage(deb), tarfile.open(fileobj=stream, mode="r|") as source:
+    with _member(deb, "control.tar") as stream, damage(deb.name), tarfile.open(fileobj=stream, mode="r|") as source:
         for member in source:
             if member.name.removeprefix("./") == "control" and member.isreg():
                 if member.size > _CONTROL_LIMIT_BYTES:
@@ -57,42 +54,13 @@ def read_control(deb: Path) -> Stanza:
 
 
 @contextlib.contextmanager
-def _space(deb: Path, into: Path) -> Iterator[None]:
-    """A full file system as one clear line."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise KdriverError(
-            f"{deb.name}: no space left to unpack it in {into}",
-            hint="Free space there, or set KDRIVER_CACHE to a folder on another file system.",
-        ) from error
-
-
-@contextlib.contextmanager
-def _damage(deb: Path) -> Iterator[None]:
-    """The errors of the decompressors as one clear line."""
-    try:
-        yield
-    except (lzma.LZMAError, EOFError, gzip.BadGzipFile, tarfile.TarError, ValueError) as error:
-        raise IntegrityError(f"{deb.name}: the package is damaged ({error})", hint=_HINT) from error
-    except OSError as error:
-        # bz2 and gzip report damage as an OSError without a number.
-        if error.errno is not None:
-            raise
-        raise IntegrityError(f"{deb.name}: the package is damaged ({error})", hint=_HINT) from error
-
-
-@contextlib.contextmanager
 def _member(deb: Path, wanted: str) -> Iterator[IO[bytes]]:
     """A member of the ar archive, decompressed, by its name without the compression's suffix."""
     with deb.open("rb") as source:
         for name, offset, size_bytes in _ar_members(source, deb.name):
             if name == wanted or name.startswith(wanted + "."):
                 source.seek(offset)
-                part = cast(IO[bytes], io.BufferedReader(_Window(source, size_bytes), 1 << 18))
-                with _decompressed(part, name.removeprefix(wanted), deb.name) as stream:
+                with decompressed(window(source, size_bytes), name.removeprefix(wanted), deb.name) as stream:
                     yield stream
                 return
     raise IntegrityError(f"{deb.name}: it holds no {wanted}; a Debian package was expected", hint=_HINT)
@@ -116,46 +84,3 @@ def _ar_members(source: BinaryIO, archive: str) -> Iterator[tuple[str, int, int]
             raise IntegrityError(f"{archive}: the package is cut short", hint=_HINT)
         yield header[:16].rstrip().rstrip(b"/").decode("ascii", "replace"), offset, size_bytes
         offset += size_bytes + size_bytes % 2
-
-
-class _Window(io.RawIOBase):
-    """The next so many bytes of a file."""
-
-    def __init__(self, source: BinaryIO, size_bytes: int) -> None:
-        super().__init__()
-        self._source = source
-        self._left = size_bytes
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview | bytearray) -> int:  # type: ignore[override]
-        chunk = self._source.read(min(len(buffer), self._left))
-        buffer[: len(chunk)] = chunk
-        self._left -= len(chunk)
-        return len(chunk)
-
-
-def _decompressed(part: IO[bytes], suffix: str, archive: str) -> contextlib.AbstractContextManager[IO[bytes]]:
-    if suffix == ".xz":
-        return lzma.open(part, "rb")
-    if suffix == ".gz":
-        return cast(IO[bytes], gzip.open(part, "rb"))
-    if suffix == ".bz2":
-        return bz2.open(part, "rb")
-    if suffix == ".zst":
-        return _zstd_open(part)
-    if suffix == "":
-        return contextlib.nullcontext(part)
-    raise IntegrityError(f"{archive}: {suffix} is a compression that kdriver cannot read", hint="Report this package.")
-
-
-@contextlib.contextmanager
-def _zstd_open(part: IO[bytes]) -> Iterator[IO[bytes]]:
-    from backports import zstd
-
-    try:
-        with zstd.open(part, "rb") as stream:
-            yield cast(IO[bytes], stream)
-    except zstd.ZstdError as error:
-        raise lzma.LZMAError(str(error)) from error
