@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from kdriver.core.artifact import CORE_KERNEL, DriverKind
+from kdriver.core.artifact import DriverKind
 from kdriver.core.console import print_json, print_table, size
 from kdriver.core.errors import ExitCode, NotFoundError
 from kdriver.core.kernel import Kernel
 from kdriver.core.paths import cache_dir
-from kdriver.repository.gather import Built, gather, read_built_cache, read_built_folder
+from kdriver.repository.gather import Built, gather, kernels_of, read_built_cache, read_built_folder
 from kdriver.repository.keys import load_keys
 from kdriver.repository.publish import Action, PublishStep, publish
 from kdriver.repository.store import FolderStore
@@ -104,7 +104,7 @@ def _kernels(built: tuple[Built, ...], distro: str | None, kernel: str | None) -
     indexed = load_kernels()
     if distro or kernel:
         return tuple(select_kernels(indexed, distro=distro, kernel=kernel))
-    keys = {one.artifact.kernel for one in built} - {CORE_KERNEL}
+    keys = kernels_of(built, cache_dir() / "verdicts")
     found = tuple(one for one in indexed if one.key in keys)
     missing = sorted(keys - {one.key for one in found})
     if missing:

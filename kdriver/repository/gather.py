@@ -80,6 +80,19 @@ def read_verdict(verdicts_dir: Path, artifact_sha256: str, kernel_key: str) -> V
     return verdict
 
 
+def kernels_of(built: Iterable[Built], verdicts_dir: Path) -> frozenset[str]:
+    """The keys of all kernels that these drivers were built for or judged on."""
+    keys = set()
+    for one in built:
+        keys.add(one.artifact.kernel)
+        for path in (verdicts_dir / one.artifact.sha256).glob("*.json"):
+            try:
+                keys.add(str(json.loads(path.read_bytes())["kernel"]))
+            except (ValueError, KeyError, TypeError) as error:
+                raise IntegrityError(f"{path}: is no verdict: {error!r}", hint="Delete it and verify again.") from error
+    return frozenset(keys - {CORE_KERNEL})
+
+
 def verdict_path(verdicts_dir: Path, artifact_sha256: str, kernel_key: str) -> Path:
     """Where the verifier writes the verdict on one artifact and kernel."""
     return verdicts_dir / artifact_sha256 / f"{kernel_key.replace('/', '_')}.json"

@@ -14,6 +14,7 @@ from kdriver.repository.gather import (
     Built,
     Candidate,
     gather,
+    kernels_of,
     read_built_cache,
     read_built_folder,
     read_verdict,
@@ -103,3 +104,9 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     (tmp_path / "x/record.json").write_text('{"kernel": 1}')
     with pytest.raises(IntegrityError, match=r"x/record\.json: is no artifact's record"):
         read_built_cache(tmp_path)
+
+
+def test_kernels_are_those_built_for_and_those_judged_on(tmp_path: Path) -> None:
+    module, core, other = candidate(tmp_path), candidate(tmp_path, kind=DriverKind.CORE), kernel("6.1.0-55-amd64", "1")
+    write_verdict(tmp_path, core, of=other.key)
+    assert kernels_of((built(module), built(core)), tmp_path) == {KEY, other.key}
