@@ -15,6 +15,7 @@ import click
 from kdriver.core.artifact import DriverKind
 from kdriver.core.console import STDERR, print_json, print_table, progress, size
 from kdriver.core.errors import ExitCode
+from kernel_index.query import KERNEL_HELP
 
 if TYPE_CHECKING:
     from builder.result import BuildResult
@@ -37,11 +38,12 @@ class Request:
     jobs: int
     keep: bool
     as_json: bool
+    modules: tuple[str, ...] = ()
 
 
 @click.command(name="verify")
 @click.option("--distro", help="A distribution release (debian12) or family (debian); all of its kernels.")
-@click.option("--kernel", "kernels", multiple=True, help="A kernel: its key, its `uname -r`, or newest. Repeatable.")
+@click.option("--kernel", "kernels", multiple=True, help=f"{KERNEL_HELP} Repeatable.")
 @click.option(
     "--kind",
     "kinds",
@@ -68,6 +70,9 @@ class Request:
 @click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Guests at a time.")
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be booted, and download nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+@click.option(
+    "--module", "modules", multiple=True, help="A module of the kernel's own that the guest inserts first. Repeatable."
+)
 @click.option("--keep", is_flag=True, help="Keep each guest's files beside its console log.")
 @click.option(
     "--kernel-image",
@@ -86,6 +91,7 @@ def command(
     jobs: int,
     dry_run: bool,
     as_json: bool,
+    modules: tuple[str, ...],
     keep: bool,
     kernel_image: Path | None,
     release: str | None,
@@ -114,10 +120,13 @@ def command(
         jobs,
         keep,
         as_json,
+        modules,
     )
     if kernel_image is not None:
         if not release or artifacts is None:
             raise click.UsageError("--kernel-image needs --release and --artifacts")
+        if modules:
+            raise click.UsageError("--module needs a kernel of the index: a file alone holds no modules")
         if distro or kernels:
             raise click.UsageError("--kernel-image and kernels of the index exclude each other")
         return _verify_file(kernel_image, release, artifacts, request, dry_run=dry_run)
@@ -146,11 +155,13 @@ def _verify_index(kernels: Sequence[Kernel], request: Request) -> int:
     qemu = find_qemu()
     source = load_source(request.driver_src)
     if request.artifacts is not None:
-        return _carry_out(from_folder(kernels, request.kinds, request.artifacts), source, qemu, request)
+        return _carry_out(
+            from_folder(kernels, request.kinds, request.artifacts, request.modules), source, qemu, request
+        )
     results = _build(kernels, source, request)
     if len(kernels) == 1 and not any(result.ok for result in results):
         return int(_say_not_built(results))
-    return _carry_out(from_builds(kernels, results), source, qemu, request)
+    return _carry_out(from_builds(kernels, results, request.modules), source, qemu, request)
 
 
 def _verify_file(image: Path, release: str, folder: Path, request: Request, *, dry_run: bool) -> int:

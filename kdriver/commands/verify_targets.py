@@ -30,20 +30,25 @@ def image_package(kernel: Kernel) -> Package:
     return package
 
 
-def kernel_image(kernel: Kernel) -> GuestKernel:
-    """The bootable kernel, downloaded where it is not in the cache. Raises what downloads and packages raise."""
+def kernel_image(kernel: Kernel, modules: Sequence[str]) -> GuestKernel:
+    """The bootable kernel with these modules, downloaded where it is not in the cache. Raises what downloads and
+    packages raise."""
     package = image_package(kernel)
     path = cached(package_urls(kernel, package), package.sha256, package.size_bytes, package.file_name)
-    return kernel_from_package(path, kernel.release)
+    return kernel_from_package(path, kernel.release, modules)
 
 
-def from_folder(kernels: Sequence[Kernel], kinds: Sequence[DriverKind], folder: Path) -> tuple[Verification, ...]:
+def from_folder(
+    kernels: Sequence[Kernel], kinds: Sequence[DriverKind], folder: Path, modules: Sequence[str] = ()
+) -> tuple[Verification, ...]:
     """Drivers that somebody built before. Raises NotFoundError for a folder without any, IntegrityError."""
     found = find_artifacts(folder)
     verifications = []
     for kernel in kernels:
         drivers, missing = artifacts_for(found, kinds, kernel=kernel.key, release=kernel.release)
-        verifications.append(Verification(kernel.key, kernel.release, partial(kernel_image, kernel), drivers, missing))
+        verifications.append(
+            Verification(kernel.key, kernel.release, partial(kernel_image, kernel, modules), drivers, missing)
+        )
     return tuple(verifications)
 
 
@@ -67,7 +72,9 @@ def file_key(image: Path, release: str) -> str:
     return f"file/x86_64/{release}/{image.name}"
 
 
-def from_builds(kernels: Sequence[Kernel], results: Sequence[BuildResult]) -> tuple[Verification, ...]:
+def from_builds(
+    kernels: Sequence[Kernel], results: Sequence[BuildResult], modules: Sequence[str] = ()
+) -> tuple[Verification, ...]:
     """Drivers that the builder has or has just made; what could not be built is a kind that is missing."""
     verifications = []
     for kernel in kernels:
@@ -78,5 +85,7 @@ def from_builds(kernels: Sequence[Kernel], results: Sequence[BuildResult]) -> tu
             if result.artifact is not None and result.record is not None
         )
         missing = tuple((result.kind, f"not built: {result.reason}") for result in mine if not result.ok)
-        verifications.append(Verification(kernel.key, kernel.release, partial(kernel_image, kernel), drivers, missing))
+        verifications.append(
+            Verification(kernel.key, kernel.release, partial(kernel_image, kernel, modules), drivers, missing)
+        )
     return tuple(verifications)

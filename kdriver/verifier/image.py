@@ -8,8 +8,8 @@ import hashlib
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kdriver.core.errors import ConfigError, IntegrityError, NotFoundError
@@ -17,6 +17,7 @@ from kdriver.core.paths import cache_dir
 from kdriver.inspect.vmlinux import extract_vmlinux, has_pvh_note
 from kdriver.packages.deb import unpack_deb
 from kdriver.packages.kernel_files import find_kernel_image, kernel_image_names
+from kdriver.verifier.modules import unpack_modules
 
 logger = logging.getLogger(__name__)
 
@@ -28,19 +29,22 @@ _COMPRESSED = "bzImage"
 class GuestKernel:
     """A bootable kernel. path: an ELF with a PVH note (pvh) or else the distribution's bzImage.
 
-    sha256: of the package or file that it came from.
+    sha256: of the package or file that it came from. modules: of this kernel, to be inserted in this order.
     """
 
     path: Path
     release: str
     sha256: str
     pvh: bool
+    modules: tuple[Path, ...] = ()
 
 
-def kernel_from_package(package: Path, release: str) -> GuestKernel:
+def kernel_from_package(package: Path, release: str, modules: Sequence[str] = ()) -> GuestKernel:
     """The kernel of an image package (.deb). Unpacked once for each package, by its digest.
 
-    Raises IntegrityError for a damaged package, NotFoundError when it holds no kernel of that release.
+    modules: names of modules that the guest needs before any driver; what they depend on comes with them.
+    Raises IntegrityError for a damaged package, NotFoundError when it holds no kernel of that release, or no
+    module of such a name.
     """
     sha256 = _digest(package)
 
@@ -57,7 +61,12 @@ def kernel_from_package(package: Path, release: str) -> GuestKernel:
         except NotFoundError as error:
             raise NotFoundError(f"{package.name}: {error.message}", hint=error.hint) from error
 
-    return _prepared(put_image, release, sha256)
+    kernel = _prepared(put_image, release, sha256)
+    if not modules:
+        return kernel
+    # Beside the kernel, under a name that says which modules; unpacked anew each time, for they are rarely needed.
+    place = kernel.path.parent.parent / f"{sha256}-modules-{'-'.join(modules)}"
+    return replace(kernel, modules=unpack_modules(package, release, modules, place))
 
 
 def kernel_from_file(image: Path, release: str) -> GuestKernel:

@@ -187,7 +187,7 @@ def _boot(
     *,
     verbose: bool,
 ) -> GuestRun:
-    plan = GuestPlan(kernel, drivers, limits=bench.limits)
+    plan = GuestPlan(kernel, drivers, modules=kernel.modules, limits=bench.limits)
     logs = cache_dir() / "logs" / "verify" / verification.kernel.replace("/", "_")
     logs.mkdir(parents=True, exist_ok=True)
     stem = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")

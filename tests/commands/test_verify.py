@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 import struct
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,7 @@ from kdriver.core.artifact import CORE_KERNEL, Artifact, DriverKind, DriverVersi
 from kdriver.core.verdict import Outcome
 from kdriver.verifier.records import read_verdict
 from tests.fakes.guest_lines import RELEASE, ended, good_run, hello, write_boots
+from tests.fakes.qemu import write_qemu
 
 KERNEL = f"file/x86_64/{RELEASE}/vmlinux"
 VERSION = DriverVersion("0.1.0", "1.0.0", "1.0.0", "10.1.0", "4.5.1")
@@ -208,6 +213,11 @@ def test_a_kernel_image_that_is_none_is_status_6(
             "--kernel-image and kernels of the index exclude each other",
             id="both",
         ),
+        pytest.param(
+            ["--kernel-image", "x", "--release", "1", "--artifacts", "a", "--module", "veth"],
+            "--module needs a kernel of the index",
+            id="module-of-a-file",
+        ),
         pytest.param(["--accel", "warp", "--distro", "debian12"], "Invalid value for '--accel'", id="accelerator"),
     ],
 )
@@ -230,3 +240,32 @@ def test_a_dry_run_names_what_would_be_booted_and_boots_nothing(
         {"kernel": KERNEL, "kinds": ["kmod", "bpf", "core"], "image": str(image), "size_bytes": image.stat().st_size}
     ]
     assert not (tmp_path / "count").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_ended_verification_leaves_no_guest_and_no_file(
+    tmp_path: Path, image: Path, drivers: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    assert run(_arguments(image, drivers, "-n")) == 0
+    qemu = write_qemu(tmp_path, f'if [ "$1" != --version ]; then echo $$ >{tmp_path}/pid; fi; exec sleep 60')
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("KDRIVER_QEMU", qemu)
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    argv = [sys.executable, "-m", "kdriver", *_arguments(image, drivers)]
+    verifier = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
+    pid = tmp_path / "pid"
+    try:
+        until = time.monotonic() + 60
+        while not (pid.exists() and pid.read_text().strip()) and time.monotonic() < until:
+            time.sleep(0.05)
+        guest = Path("/proc") / pid.read_text().strip()
+        assert guest.exists()
+        verifier.send_signal(number)
+        _, said = verifier.communicate(timeout=30)
+    finally:
+        verifier.kill()
+    assert verifier.returncode == 130
+    assert said.strip().splitlines()[-1] == "kdriver: stopped"
+    assert not guest.exists()
+    assert list(scratch.iterdir()) == []
