@@ -45,10 +45,16 @@ def _compare_part(left: str, right: str) -> int:
         one, other = _text_key(text), _text_key(other_text)
         if one != other:
             return -1 if one < other else 1
-        number, other_number = int(digits or 0), int(other_digits or 0)
+        number, other_number = _number_key(digits), _number_key(other_digits)
         if number != other_number:
             return -1 if number < other_number else 1
     return 0
+
+
+def _number_key(digits: str) -> tuple[int, str]:
+    """By length, then by digits: Python's own conversion refuses numbers of thousands of digits."""
+    significant = digits.lstrip("0")
+    return len(significant), significant
 
 
 def _text_key(text: str) -> list[int]:
