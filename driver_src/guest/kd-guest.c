@@ -145,7 +145,8 @@ static int step_cases(struct capture *capture, const char *kind)
 	started = now_ms();
 	result_stage(kind, "flush");
 	status = capture_command(capture, "flush", plan.limit_flush, NULL, 0);
-	result_step(kind, "flush", status, now_ms() - started, "");
+	file_tail(capture->errors_path, detail, sizeof(detail));
+	result_step(kind, "flush", status, now_ms() - started, detail);
 	if (status)
 		return status;
 	capture_report_events(capture, kind, expect_path, capture->read_to, plan.events_bytes_max);

@@ -199,6 +199,7 @@ def _carry_out(verifications: Sequence[Verification], source: DriverSource, qemu
     """Boot, keep the verdicts, print them; the exit status."""
     from builder.tools import build_tools
     from kdriver.catalogue.load import load_catalogue
+    from kdriver.commands.verify_report import exit_status, print_verdicts
     from kdriver.verifier.records import write_verdict
     from kdriver.verifier.run import Bench, verify_kernels
 
@@ -229,7 +230,7 @@ def _carry_out(verifications: Sequence[Verification], source: DriverSource, qemu
             on_stage=on_stage,
         )
         verified = verify_kernels(verifications, bench, jobs=request.jobs, on_verified=on_verified)
-    _print_verdicts(verified, request.as_json)
+    print_verdicts(verified, as_json=request.as_json)
     return exit_status(verified)
 
 
@@ -251,20 +252,6 @@ def _accelerator(verifications: Sequence[Verification], tools: GuestTools, qemu:
     if choice.note:
         click.echo(f"kdriver: {choice.note}", err=True)
     return choice.accelerator
-
-
-def exit_status(verified: Sequence[Verified]) -> int:
-    """0 when all passed. One kernel: what stopped it (a package that is not what was promised, a server that did not
-    answer), else 5. Several: 1."""
-    from kdriver.core.verdict import Outcome
-
-    bad = [one for one in verified if one.verdict.outcome is not Outcome.PASSED]
-    if not bad:
-        return int(ExitCode.DONE)
-    if len({one.verdict.kernel for one in verified}) > 1:
-        return int(ExitCode.SOME_FAILED)
-    error = next((one.error for one in bad if one.error is not None), None)
-    return int(error.exit_code if error is not None else ExitCode.VERIFICATION)
 
 
 @contextmanager
@@ -299,40 +286,3 @@ def _print_plans(images: Sequence[tuple[str, str, int]], request: Request) -> in
         cells = [(key, ", ".join(request.kinds), f"{image} ({size(bytes_)})") for key, image, bytes_ in images]
         print_table(("kernel", "kinds", "boots"), cells)
     return int(ExitCode.DONE)
-
-
-def _print_verdicts(verified: Sequence[Verified], as_json: bool) -> None:
-    if as_json:
-        rows = [{**one.verdict.to_json(), "console": str(one.console) if one.console else None} for one in verified]
-        print_json(rows)
-    else:
-        columns = ("kernel", "kind", "verdict", "events", "exact", "between", "unchecked", "seconds", "reason")
-        print_table(columns, [_row(one) for one in verified])
-    said: set[str] = set()
-    for one in verified:
-        verdict = one.verdict
-        if not verdict.reason or verdict.reason in said:
-            continue
-        said.add(verdict.reason)
-        click.echo(f"kdriver: {verdict.kernel} {verdict.kind}: {verdict.outcome}: {verdict.reason}", err=True)
-        for failure in verdict.failures[1:6]:
-            click.echo(f"    {failure}", err=True)
-        if len(verdict.failures) > 6:
-            click.echo(f"    and {len(verdict.failures) - 6} more; --json prints them", err=True)
-        if one.console is not None:
-            click.echo(f"  console: {one.console}", err=True)
-        if one.error is not None and one.error.hint:
-            click.echo(f"  hint: {one.error.hint}", err=True)
-
-
-def _row(one: Verified) -> tuple[str, ...]:
-    verdict = one.verdict
-    numbers = (verdict.events, verdict.checks.exact, verdict.checks.between, verdict.checks.unchecked)
-    return (
-        verdict.kernel,
-        verdict.kind,
-        str(verdict.outcome),
-        *(str(number) for number in numbers),
-        f"{verdict.seconds:.1f}",
-        verdict.reason,
-    )

@@ -1,0 +1,62 @@
+"""How `kdriver verify` tells what came of it: the table or document, the explanations, the exit status."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from kdriver.core.console import print_json, print_table
+from kdriver.core.errors import ExitCode
+from kdriver.core.verdict import Outcome
+from kdriver.verifier.run import Verified
+
+
+def print_verdicts(verified: Sequence[Verified], *, as_json: bool) -> None:
+    """A row for each kernel and kind on stdout; what did not pass is explained on stderr, each reason once."""
+    if as_json:
+        rows = [{**one.verdict.to_json(), "console": str(one.console) if one.console else None} for one in verified]
+        print_json(rows)
+    else:
+        columns = ("kernel", "kind", "verdict", "events", "exact", "between", "unchecked", "seconds", "reason")
+        print_table(columns, [_row(one) for one in verified])
+    said: set[str] = set()
+    for one in verified:
+        verdict = one.verdict
+        if not verdict.reason or verdict.reason in said:
+            continue
+        said.add(verdict.reason)
+        click.echo(f"kdriver: {verdict.kernel} {verdict.kind}: {verdict.outcome}: {verdict.reason}", err=True)
+        for failure in verdict.failures[1:6]:
+            click.echo(f"    {failure}", err=True)
+        if len(verdict.failures) > 6:
+            click.echo(f"    and {len(verdict.failures) - 6} more; --json prints them", err=True)
+        if one.console is not None:
+            click.echo(f"  console: {one.console}", err=True)
+        if one.error is not None and one.error.hint:
+            click.echo(f"  hint: {one.error.hint}", err=True)
+
+
+def _row(one: Verified) -> tuple[str, ...]:
+    verdict = one.verdict
+    numbers = (verdict.events, verdict.checks.exact, verdict.checks.between, verdict.checks.unchecked)
+    return (
+        verdict.kernel,
+        verdict.kind,
+        str(verdict.outcome),
+        *(str(number) for number in numbers),
+        f"{verdict.seconds:.1f}",
+        verdict.reason,
+    )
+
+
+def exit_status(verified: Sequence[Verified]) -> int:
+    """0 when all passed. One kernel: what stopped it (a package that is not what was promised, a server that did not
+    answer), else 5. Several: 1."""
+    bad = [one for one in verified if one.verdict.outcome is not Outcome.PASSED]
+    if not bad:
+        return int(ExitCode.DONE)
+    if len({one.verdict.kernel for one in verified}) > 1:
+        return int(ExitCode.SOME_FAILED)
+    error = next((one.error for one in bad if one.error is not None), None)
+    return int(error.exit_code if error is not None else ExitCode.VERIFICATION)
