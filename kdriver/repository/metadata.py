@@ -126,6 +126,15 @@ class SignedMetadata:
         self._write_changed(now or datetime.now(UTC))
         return True
 
+    def is_due(self, now: datetime) -> bool:
+        """Whether refresh() is due: a role that every client reads has used up half of its lifetime."""
+        ends = {
+            "timestamp": self._timestamp.signed.expires,
+            "snapshot": self._snapshot.signed.expires,
+            "targets": self._targets.signed.expires,
+        }
+        return any(self._is_due(role, end, now) for role, end in ends.items())
+
     def refresh(self, now: datetime | None = None) -> tuple[str, ...]:
         """Sign a new snapshot and timestamp, and every other role that has used up half of its lifetime. Returns the
         roles that were signed. The root is renewed only when its key is here."""

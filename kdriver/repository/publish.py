@@ -79,7 +79,8 @@ def publish(
 ) -> tuple[PublishStep, ...]:
     """Publish what passed, under the repository's lock, and return one decision for each candidate.
 
-    capture: the static capture tool to publish with the drivers. Earlier kernels and drivers stay. Raises KdriverError
+    capture: the static capture tool to publish with the drivers. Earlier kernels and drivers stay. Signatures
+    that are due are renewed, even when there is nothing new. Raises KdriverError
     when another publisher is at work, IntegrityError when a file differs from its record.
     """
     if dry_run:
@@ -95,6 +96,8 @@ def publish(
                 _write(store, metadata, draft, step, tool, moment.isoformat(timespec="seconds"))
         draft.write()
         metadata.commit(moment)
+        if metadata.is_due(moment):
+            metadata.refresh(moment)
     return steps
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -183,3 +184,15 @@ def test_an_entry_survives_its_document() -> None:
     newer = {**entry.to_json(), "format": 2}
     with pytest.raises(ValueError, match="format 2; this kdriver reads format 1"):
         KernelEntry.from_json(newer)
+
+
+def test_publishing_nothing_new_renews_signatures_that_are_due(tmp_path: Path) -> None:
+    published = Published(tmp_path)
+    published.publish(candidate(tmp_path))
+    version = SignedMetadata(published.store).version
+    later = datetime.now(UTC) + timedelta(days=20)
+    (step,) = published.publish(candidate(tmp_path), now=later)
+    assert step.action is Action.UNCHANGED
+    renewed = SignedMetadata(published.store)
+    assert renewed.version == version + 1
+    assert renewed.timestamp.expires > later + timedelta(days=29)
