@@ -89,7 +89,9 @@ pid_t child_of(enum kind how, uint64_t flags)
 		child_begins(&m, parent, flags);
 		return 0;
 	}
-	shared->told_tid = (pid_t)m.ret;
+	/* Only to a child that waits for it: another one may be about to make a child of its own, which would read this. */
+	if (flags & CLONE_NEWPID || self.in_pid_namespace)
+		shared->told_tid = (pid_t)m.ret;
 	usage_read(&m.after);
 	expect_clone_event(&m, (uint32_t)flags);
 	return (pid_t)m.ret;
