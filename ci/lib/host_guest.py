@@ -125,7 +125,8 @@ def judge(steps: tuple[Step, ...], results: tuple[StepResult, ...]) -> tuple[str
         if result is None:
             faults.append(f"{step.name}: was not reached")
         elif result.status != 0:
-            said = result.output[-1] if result.output else "it printed nothing"
+            lines = [line for line in result.output if line.strip() and not line.startswith("  hint: ")]
+            said = lines[-1] if lines else "it printed nothing"
             faults.append(f"{step.name}: ended with status {result.status}: {said}")
         elif not any(re.search(step.expect, line) for line in result.output):
             faults.append(f"{step.name}: no line of its output matches {step.expect!r}")

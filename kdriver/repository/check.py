@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kdriver.core.artifact import CORE_KERNEL
+from kdriver.core.errors import IntegrityError
 from kdriver.repository import layout
 from kdriver.repository.entries import KernelEntry, names_from_json
 from kdriver.repository.metadata import SignedMetadata
@@ -37,7 +38,12 @@ def check_repository(store: FolderStore) -> CheckReport:
         stored = layout.stored_path(target.path, target.hashes["sha256"])
         if _digest(store.path(stored)) != target.hashes["sha256"]:
             faults.append(f"{stored}: is missing or differs from its signed digest")
-    entries = [] if faults else list(kernel_entries(metadata))
+    try:
+        entries = kernel_entries(metadata)
+    except IntegrityError:
+        if not faults:
+            raise
+        entries = []  # an entry is among the faults that are named already
     aliases = 0
     for entry in entries:
         for driver in entry.drivers:

@@ -44,6 +44,11 @@ def test_a_step_that_failed_or_said_something_else_is_a_fault(name: str) -> None
     assert host_guest.judge(STEPS, strange)[0].startswith(f"{name}: no line of its output matches")
 
 
+def test_a_fault_names_the_error_and_not_its_hint() -> None:
+    refused = replace(GOOD[0], status=6, output=("kdriver: differs from its digest", "  hint: Tell its owner."))
+    assert host_guest.judge(STEPS[:1], (refused,)) == ("load: ended with status 6: kdriver: differs from its digest",)
+
+
 def test_steps_that_were_not_reached_are_faults() -> None:
     assert host_guest.judge(STEPS, GOOD[:1]) == tuple(f"{step.name}: was not reached" for step in STEPS[1:])
 
