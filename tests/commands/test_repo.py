@@ -81,5 +81,17 @@ def test_check_finds_a_changed_file(tmp_path: Path, capsys: pytest.CaptureFixtur
     (verdict,) = published.store.root.glob("targets/verdicts/**/*.json")
     verdict.write_bytes(b"{}")
     assert run(argv) == 6
-    (fault,) = json.loads(capsys.readouterr().out)["faults"]
-    assert fault.endswith(".json: is missing or differs from its signed digest")
+    report = json.loads(capsys.readouterr().out)
+    assert len(report["faults"]) == 2
+    assert report["faults"][0].endswith(".json: is missing or differs from its signed digest")
+    assert report["kernels"] == 1
+
+
+def test_check_of_a_damaged_entry_still_ends_with_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    published = Published(tmp_path)
+    published.publish(candidate(tmp_path))
+    (entry,) = published.store.root.glob("targets/kernels/**/*.json")
+    entry.write_bytes(b"{}")
+    assert run(["repo", "check", "--repo", published.url, "--json"]) == 6
+    report = json.loads(capsys.readouterr().out)
+    assert (len(report["faults"]), report["kernels"]) == (1, 0)
