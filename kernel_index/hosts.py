@@ -115,7 +115,7 @@ def host_facts(uname: Uname, os_release: Mapping[str, str]) -> HostFacts:
     if not origin.distros:
         distro, version = _unmarked(os_id, like), os_version
         if distro in _GRAMMARS and uname.release:
-            conflicts.append(f"{uname.release!r} is no name that {distro} gives its kernels, and it bears no other mark")
+            conflicts.append(f"{uname.release!r} is no name that {distro} gives its kernels, and it has no other mark")
     else:
         distro = _builder(origin, os_id, like)
         version = _version(distro, origin, os_id, os_version)
@@ -127,7 +127,7 @@ def host_facts(uname: Uname, os_release: Mapping[str, str]) -> HostFacts:
         version=uname.version,
         arch=uname.machine,
         build=build_of_version(uname.version),
-        os_id=os_id,
+        os_id=os_release.get("ID", "").lower(),
         conflicts=tuple(conflicts),
         notes=tuple(notes),
     )

@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import gzip
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kernel_index.hosts import Uname, container, host_facts, read_os_release, running_uname
+
 CAP_SYS_MODULE = 16
 CAP_SYS_ADMIN = 21
 CAP_PERFMON = 38
 CAP_BPF = 39
-
-_DEBIAN_BUILD = re.compile(r"\bDebian ([0-9][^\s)]*)")
-_UBUNTU_BUILD = re.compile(r"^#(\S+?)-Ubuntu\b")
-_NUMBER_BUILD = re.compile(r"^#(\d+)")
-_RPM_DISTROS = frozenset(("rhel", "centos", "almalinux", "rocky", "ol", "fedora"))
-
-
-@dataclass(frozen=True, slots=True)
-class Uname:
-    """`uname -r`, `uname -v` and `uname -m`."""
-
-    release: str
-    version: str
-    machine: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,26 +81,21 @@ class Host:
 
 def read_host(root: Path = Path("/"), uname: Uname | None = None) -> Host:
     """Read the host below `root`. What cannot be read is empty or None; nothing is guessed from its absence."""
-    if uname is None:
-        here = os.uname()
-        uname = Uname(here.release, here.version, here.machine)
-    os_release = parse_os_release(_text(root / "etc/os-release") or _text(root / "usr/lib/os-release"))
-    os_id = os_release.get("ID", "").lower()
-    distro = kernel_distro(uname)
-    notes = []
-    if distro and os_id and not _same_family(distro, os_id, os_release.get("ID_LIKE", "")):
-        notes.append(f"os-release says {os_id}, the kernel was built by {distro}: the kernel decides")
-    container = _container(root)
-    if container:
-        notes.append(f"this is a container ({container}): the kernel is the host's, os-release is the container's")
+    uname = uname or running_uname()
+    os_release = read_os_release(root)
+    facts = host_facts(uname, os_release)
+    notes = [*facts.conflicts, *facts.notes]
+    contained = container(root)
+    if contained:
+        notes.append(f"this is a container ({contained}): the kernel is the host's, os-release is the container's")
     config = next((one for one in _configs(root, uname.release) if one.is_file()), None)
     return Host(
         release=uname.release,
-        build=kernel_build(uname),
+        build=facts.build,
         version=uname.version,
         machine=uname.machine,
-        distro=distro or os_id,
-        os_id=os_id,
+        distro=facts.distro,
+        os_id=facts.os_id,
         os_version_id=os_release.get("VERSION_ID", ""),
         os_name=os_release.get("PRETTY_NAME") or os_release.get("NAME", ""),
         btf=(root / "sys/kernel/btf/vmlinux").is_file(),
@@ -121,57 +103,10 @@ def read_host(root: Path = Path("/"), uname: Uname | None = None) -> Host:
         enforces_signatures=_enforces(root, config),
         has_modules=(root / "proc/modules").is_file() if (root / "proc").is_dir() else None,
         config=str(config) if config else "",
-        container=container,
+        container=contained,
         capabilities=_capabilities(_text(root / "proc/self/status")),
         notes=tuple(notes),
     )
-
-
-def kernel_build(uname: Uname) -> str:
-    """What tells builds of one `uname -r` apart, from `uname -v`; suffixes such as `~bpo12+1` are kept."""
-    debian = _DEBIAN_BUILD.search(uname.version)
-    if debian:
-        return debian.group(1)
-    ubuntu = _UBUNTU_BUILD.search(uname.version)
-    if ubuntu:
-        return ubuntu.group(1)
-    number = _NUMBER_BUILD.search(uname.version)
-    return number.group(1) if number else ""
-
-
-def kernel_distro(uname: Uname) -> str:
-    """The family that built the kernel, from its own strings; empty where they do not tell (RHEL and its rebuilds
-    use one grammar, so `.el8` alone does not)."""
-    if _DEBIAN_BUILD.search(uname.version):
-        return "debian"
-    if _UBUNTU_BUILD.search(uname.version):
-        return "ubuntu"
-    return "amzn" if ".amzn" in uname.release else ""
-
-
-def parse_os_release(text: str) -> dict[str, str]:
-    """The keys of an os-release file (freedesktop's grammar); lines of another shape are left out."""
-    if not text.strip():
-        return {}
-    values = {}
-    for line in text.splitlines():
-        name, equals, value = line.strip().partition("=")
-        if equals and name.isidentifier():
-            values[name] = _unquote(value)
-    return values
-
-
-def _unquote(value: str) -> str:
-    value = value.strip()
-    if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
-        value = value[1:-1]
-    return re.sub(r"\\([\\\"'$`])", r"\1", value)
-
-
-def _same_family(distro: str, os_id: str, id_like: str) -> bool:
-    if os_id == distro or distro in id_like.split():
-        return True
-    return distro in _RPM_DISTROS and os_id in _RPM_DISTROS
 
 
 def _configs(root: Path, release: str) -> tuple[Path, ...]:
@@ -196,18 +131,6 @@ def _lockdown(text: str) -> str:
     """`none [integrity] confidentiality`: the one in brackets holds."""
     chosen = re.search(r"\[(\w+)\]", text)
     return chosen.group(1) if chosen else ""
-
-
-def _container(root: Path) -> str:
-    if (root / ".dockerenv").exists():
-        return "docker"
-    if (root / "run/.containerenv").exists():
-        return "podman"
-    named = re.search(r"(?:^|\0)container=([^\0]+)", _text(root / "proc/1/environ"))
-    if named:
-        return named.group(1)
-    groups = re.search(r"docker|kubepods|containerd|lxc|libpod", _text(root / "proc/1/cgroup"))
-    return groups.group() if groups else ""
 
 
 def _capabilities(status: str) -> int:

@@ -9,10 +9,10 @@ from kdriver.core.artifact import CORE_KERNEL, DriverKind
 from kdriver.core.errors import IntegrityError, LoadError, NotFoundError
 from kdriver.loader.choice import Choice, choose
 from kdriver.loader.host import Host
-from kdriver.loader.nearest import nearest_keys
 from kdriver.repository import layout
 from kdriver.repository.client import RepositoryClient
 from kdriver.repository.entries import KernelEntry, KernelName, names_from_json, releases_from_json
+from kernel_index.nearest import nearest_keys
 
 
 def find_entry(client: RepositoryClient, host: Host) -> KernelEntry | None:

@@ -1,4 +1,4 @@
-"""Real kernels and hosts, copied from public package lists and reports (tests/fixtures/kernels.json.gz, resolve_hosts.json)."""
+"""Real kernels and hosts, copied from public package lists and reports into tests/fixtures."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _FIXTURES = Path(__file__).parent.parent / "fixtures"
 
 
 def known_kernels() -> list[dict[str, Any]]:
-    """distro, distro_version, release, build (empty where the source does not tell), arch, urls; where known uname_v and
-    crawler: [target, release, version] as kernel-crawler published it."""
+    """distro, distro_version, release, build (empty where the source does not tell), arch, urls; where known also
+    uname_v, and crawler: [target, release, version] as kernel-crawler published it."""
     kernels: list[dict[str, Any]] = json.loads(gzip.decompress((_FIXTURES / "kernels.json.gz").read_bytes()))
     return kernels
 

@@ -101,5 +101,5 @@ def test_addresses_are_unquoted() -> None:
     "name", ["", "x.deb", "linux_6.1_amd64.deb.part", "a_1_../b_amd64.deb", "k-1-1.rpm", "n" * 400]
 )
 def test_a_name_of_another_form_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="not the name of|at most 255"):
+    with pytest.raises(ValueError, match=r"not the name of|at most 255"):
         split_file_name(name)

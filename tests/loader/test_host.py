@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from kdriver.loader.host import CAP_SYS_ADMIN, CAP_SYS_MODULE, Uname, kernel_build, parse_os_release, read_host
+from kdriver.loader.host import CAP_SYS_ADMIN, CAP_SYS_MODULE, read_host
+from kernel_index.hosts import Uname, parse_os_release
+from kernel_index.releases import build_of_version
 
 HOSTS: list[dict[str, Any]] = json.loads((Path(__file__).parent.parent / "fixtures/hosts.json").read_text())
 DEBIAN = Uname("6.1.0-53-amd64", "#1 SMP PREEMPT_DYNAMIC Debian 6.1.187-1 (2026-09-07)", "x86_64")
@@ -45,7 +47,7 @@ def test_a_real_host_is_read(tmp_path: Path, host: dict[str, Any]) -> None:
     ],
 )
 def test_the_build_is_read_from_uname_v(version: str, build: str) -> None:
-    assert kernel_build(Uname("6.1.0", version, "x86_64")) == build
+    assert build_of_version(version) == build
 
 
 def test_the_kernel_tells_its_distribution_against_os_release(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from kdriver.core.artifact import DriverKind, DriverVersion
-from kdriver.loader.host import Uname, kernel_build
 from kdriver.repository import layout
+from kernel_index.releases import build_of_version
 
 HOSTS: list[dict[str, Any]] = json.loads((Path(__file__).parent.parent / "fixtures/hosts.json").read_text())
 VERSION = DriverVersion("6.0.1+driver", "1.0.0", "1.0.0", "10.1.0", "4.5.1")
@@ -18,7 +18,7 @@ VERSION = DriverVersion("6.0.1+driver", "1.0.0", "1.0.0", "10.1.0", "4.5.1")
 
 @pytest.mark.parametrize("host", [one for one in HOSTS if one["falcoctl"]], ids=lambda host: host["id"])
 def test_a_host_finds_its_driver_under_the_name_that_falcoctl_asks_for(host: dict[str, Any]) -> None:
-    build = kernel_build(Uname(host["release"], host["version"], "x86_64"))
+    build = build_of_version(host["version"])
     aliases = layout.peer_aliases(
         distro=host["distro"],
         arch="x86_64",

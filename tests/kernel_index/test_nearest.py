@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kdriver.loader.nearest import nearest_keys
+from kernel_index.nearest import nearest_keys
 
 KEYS = (
     "debian/x86_64/6.1.0-50-amd64/6.1.176-1",
