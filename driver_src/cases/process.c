@@ -72,9 +72,11 @@ pid_t child_of(enum kind how, uint64_t flags)
 	static struct clone_args args;
 	struct made m = {.kind = how, .pid = self.vpid, .tid = self.tid};
 	pid_t parent = self.tid;
+	bool into_namespace = flags & CLONE_NEWPID || self.in_pid_namespace;
 
 	usage_read(&m.before);
-	shared->told_tid = 0;
+	if (into_namespace)
+		shared->told_tid = 0;
 	m.order = order_next();
 	if (how == K_FORK) {
 		m.ret = raw_call(SYS_fork, 0, 0, 0, 0, 0, 0);
@@ -90,7 +92,7 @@ pid_t child_of(enum kind how, uint64_t flags)
 		return 0;
 	}
 	/* Only to a child that waits for it: another one may be about to make a child of its own, which would read this. */
-	if (flags & CLONE_NEWPID || self.in_pid_namespace)
+	if (into_namespace)
 		shared->told_tid = (pid_t)m.ret;
 	usage_read(&m.after);
 	expect_clone_event(&m, (uint32_t)flags);
