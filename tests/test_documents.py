@@ -101,7 +101,8 @@ def test_changelog_names_the_version() -> None:
 
 
 def test_pages_that_the_code_names_exist() -> None:
-    argv = ["git", "grep", "-IhoE", r"docs/[a-z0-9/_-]+\.md", "--", ":!tests"]
+    # `rpm docs/manual/...` is a page of rpm's.
+    argv = ["git", "grep", "-IhoP", r"(?<![\w/.-])(?<!rpm )docs/[a-z0-9/_-]+\.md", "--", ":!tests"]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
     named = set(done.stdout.split())
     assert "docs/architecture.md" in named
