@@ -16,7 +16,7 @@ from kdriver.repository.layout import metadata_path
 pytestmark = [pytest.mark.qemu, pytest.mark.network, pytest.mark.root, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-KERNEL = ("--distro", "debian12", "--kernel", "newest:cloud-amd64")
+KERNEL = ("--distro", "debian12", "--kernel", "newest:6.1:cloud-amd64")
 
 
 class Desk:
