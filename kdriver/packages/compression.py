@@ -7,6 +7,7 @@ import contextlib
 import gzip
 import io
 import lzma
+import sys
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -15,6 +16,11 @@ from typing import IO, BinaryIO, cast
 
 from kdriver.core.errors import IntegrityError
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 SUFFIXES = ("", ".gz", ".bz2", ".xz", ".lzma", ".zst")
 """What `decompressed` takes."""
 
@@ -22,6 +28,7 @@ MEMORY_LIMIT_BYTES = 256 << 20
 """For the dictionary of one xz stream; `xz -9` needs 65 MB. zstd refuses windows above 128 MB by itself."""
 
 _CHUNK_BYTES = 1 << 18
+_DAMAGE = (lzma.LZMAError, zlib.error, zstd.ZstdError, EOFError, gzip.BadGzipFile, tarfile.TarError, ValueError)
 _HINT = "Delete the file and download it again."
 
 
@@ -37,7 +44,7 @@ def decompressed(part: IO[bytes], suffix: str, archive: str) -> contextlib.Abstr
     if suffix == ".bz2":
         return bz2.open(part, "rb")
     if suffix == ".zst":
-        return _zstd_open(part)
+        return cast(contextlib.AbstractContextManager[IO[bytes]], zstd.open(part, "rb"))
     if suffix == "":
         return contextlib.nullcontext(part)
     raise IntegrityError(f"{archive}: {suffix} is a compression that kdriver cannot read", hint="Report this package.")
@@ -48,7 +55,7 @@ def damage(archive: str) -> Iterator[None]:
     """The errors of the decompressors as one clear line: IntegrityError."""
     try:
         yield
-    except (lzma.LZMAError, zlib.error, EOFError, gzip.BadGzipFile, tarfile.TarError, ValueError) as error:
+    except _DAMAGE as error:
         raise IntegrityError(f"{archive}: the package is damaged ({error})", hint=_HINT) from error
     except OSError as error:
         # bz2 and gzip report damage as an OSError without a number.
@@ -136,14 +143,3 @@ class _XzReader(io.RawIOBase):
         self._stream = lzma.LZMADecompressor(memlimit=MEMORY_LIMIT_BYTES)
         self._rest = packed
         return True
-
-
-@contextlib.contextmanager
-def _zstd_open(part: IO[bytes]) -> Iterator[IO[bytes]]:
-    from backports import zstd
-
-    try:
-        with zstd.open(part, "rb") as stream:
-            yield cast(IO[bytes], stream)
-    except zstd.ZstdError as error:
-        raise lzma.LZMAError(str(error)) from error

@@ -23,8 +23,8 @@ _WEAK_DIGESTS = {"1": "MD5", "2": "SHA-1", "3": "RIPEMD-160"}
 
 _TIMEOUT_S = 120.0
 _ARMOR = re.compile(
-    rb"-----BEGIN PGP (?:PUBLIC KEY BLOCK|SIGNATURE)-----\s*?\n(?:[!-9;-~]+:[^\n]*\n)*\s*\n(.*?)\n(?:=[A-Za-z0-9+/]{4}\s*\n)?"
-    rb"-----END PGP ",
+    rb"-----BEGIN PGP (?:PUBLIC KEY BLOCK|SIGNATURE)-----\s*?\n(?:[!-9;-~]+:[^\n]*\n)*\s*\n(.*?)\n"
+    rb"(?:=[A-Za-z0-9+/]{4}\s*\n)?-----END PGP ",
     re.DOTALL,
 )
 
@@ -118,8 +118,6 @@ def judge_status(status: str, keys: SigningKeys, *, subject: str) -> str:
     )
 
 
-
-
 def _read_keyring(keys: SigningKeys, subject: str) -> bytes:
     try:
         return keys.keyring.read_bytes()
@@ -132,9 +130,7 @@ def _read_keyring(keys: SigningKeys, subject: str) -> bytes:
 
 def _gpgv_status(argv: list[str], content: Iterable[bytes]) -> str:
     """gpgv's status lines. It may stop reading early: then what it said is the answer."""
-    with subprocess.Popen(
-        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdin is not None
         try:
             for piece in content:

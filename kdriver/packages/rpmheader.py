@@ -110,7 +110,9 @@ def parse_header(raw: bytes, archive: str) -> dict[int, Value]:
         if len(data) != data_bytes:
             raise ValueError(f"{len(data)} bytes of data, {data_bytes} were promised")
         entries = (_ENTRY.unpack_from(raw, _INTRO.size + index * _ENTRY.size) for index in range(count))
-        return {tag: value for tag, kind, at, number in entries if (value := _value(data, kind, at, number)) is not None}
+        return {
+            tag: value for tag, kind, at, number in entries if (value := _value(data, kind, at, number)) is not None
+        }
     except (struct.error, ValueError) as error:
         raise IntegrityError(f"{archive}: its header is damaged ({error})", hint=_HINT) from error
 

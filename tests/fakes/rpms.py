@@ -32,9 +32,9 @@ class RpmKey:
         """gpg's folder."""
         return Path(self._home.name)
 
-    def detached(self, content: bytes) -> bytes:
-        """An armoured signature of the content, as repomd.xml.asc is."""
-        return self._gpg("--armor", "--detach-sign", "--output", "-", content=content)
+    def detached(self, content: bytes, *, armor: bool = True) -> bytes:
+        """A signature of the content, armoured as repomd.xml.asc is, or as in a package."""
+        return self._gpg(*(["--armor"] if armor else []), "--detach-sign", "--output", "-", content=content)
 
     def sign_rpms(self, rpms: Sequence[Path], *, whole: bool = True) -> None:
         """Sign packages in place. whole: also header and payload together, as packages up to el8 are."""
@@ -75,7 +75,9 @@ class Built:
         return f"{self.name}-{self.version}-{self.release}.{self.arch}.rpm"
 
 
-def build_rpms(packages: Sequence[Built], into: Path, *, payload: str = "gz", source_name: str = "kernel") -> list[Path]:
+def build_rpms(
+    packages: Sequence[Built], into: Path, *, payload: str = "gz", source_name: str = "kernel"
+) -> list[Path]:
     """One rpmbuild for each version; all packages of it are subpackages of one source, as a kernel's are."""
     into.mkdir(parents=True, exist_ok=True)
     made = []
@@ -142,12 +144,15 @@ def _spec(group: Sequence[Built], source_name: str) -> str:
     return "\n".join([*lines, *install, *files, ""])
 
 
-def make_repository(
-    root: Path, *, compression: str = "gz", key: RpmKey | None = None, tool: str | None = None
-) -> None:
+def make_repository(root: Path, *, compression: str = "gz", key: RpmKey | None = None, tool: str | None = None) -> None:
     """repodata of all packages below `root`, signed where a key is given. compression: gz, bz2, xz or zst."""
     shutil.rmtree(root / "repodata", ignore_errors=True)
-    argv = [tool or createrepo_c(), "--quiet", "--no-database", f"--general-compress-type={_compress_word(compression)}"]
+    argv = [
+        tool or createrepo_c(),
+        "--quiet",
+        "--no-database",
+        f"--general-compress-type={_compress_word(compression)}",
+    ]
     subprocess.run([*argv, str(root)], check=True, capture_output=True)
     if key is not None:
         repomd = root / "repodata" / "repomd.xml"
