@@ -89,7 +89,8 @@ def test_armour_is_taken_off_keys_and_signatures(key: RpmKey, tmp_path: Path) ->
 
 
 def test_several_blocks_with_comments_and_headers_are_all_taken() -> None:
-    block = b"-----BEGIN PGP PUBLIC KEY BLOCK-----\nVersion: GnuPG v1.4.5 (GNU/Linux)\n\nAAEC\nAwQ=\n=abcd\n-----END PGP PUBLIC KEY BLOCK-----\n"
+    words = b"PGP PUBLIC KEY BLOCK-----\n"
+    block = b"-----BEGIN " + words + b"Version: GnuPG v1.4.5 (GNU/Linux)\n\nAAEC\nAwQ=\n=abcd\n-----END " + words
     assert dearmored(b"The following key:\n\n" + block + b"pub 4096R\n" + block.replace(b"\n", b"\r\n")) == bytes(
         [0, 1, 2, 3, 4] * 2
     )
