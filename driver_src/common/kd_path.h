@@ -37,7 +37,8 @@ static KD_INLINE int kd_put_rootless(struct kd_fill *c, struct dentry *dentry)
 
 static KD_INLINE int kd_put_path(struct kd_fill *c, struct dentry *dentry, struct vfsmount *mount)
 {
-	u64 *part = kd_vector_area(c); /* not on the stack: there the verifier would tell apart what is set and what not */
+	u64 *part =
+		kd_vector_area(c); /* not on the stack: there the verifier would tell apart what is set and what not */
 	struct dentry *leaf = dentry;
 	u32 parts = 0;
 	int top = 0;
