@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from pathlib import Path
 
 from kdriver.core.errors import ConfigError, NotFoundError
 from kdriver.core.kernel import Kernel
 from kernel_index.family import family_of
+from kernel_index.store import opened
 from kernel_index.table import DistroRow, load_table, select_rows
 
 NEWEST = "newest"
@@ -17,6 +19,36 @@ KERNEL_HELP = (
     "newest:6.12:cloud-amd64 both."
 )
 """The help of every --kernel option."""
+
+
+def find_kernels(
+    path: Path | None = None,
+    *,
+    distro: str | None = None,
+    kernel: str | None = None,
+    flavour: str | None = None,
+    arch: str = "x86_64",
+) -> tuple[Kernel, ...]:
+    """What select_kernels chooses of the index in `path`, without reading the rest of it.
+
+    Raises as select_kernels, NotFoundError also when there is no index.
+    """
+    ids = [row.id for row in select_rows(load_table(), distro)]
+    newest = kernel is not None and kernel.split(":")[0] == NEWEST
+    with opened(path) as store:
+        near = store.kernels(
+            releases=ids,
+            arch=arch,
+            name=None if newest else kernel,
+            flavour=None if newest or kernel is not None else flavour,
+            named=newest,
+        )
+        try:
+            return select_kernels(near, distro=distro, kernel=kernel, flavour=flavour, arch=arch)
+        except NotFoundError:
+            # Only all of them can say what is near.
+            every = store.kernels(releases=ids, arch=arch)
+    return select_kernels(every, distro=distro, kernel=kernel, flavour=flavour, arch=arch)
 
 
 def select_kernels(

@@ -19,37 +19,59 @@ OS_RELEASE_FILES = (Path("/etc/os-release"), Path("/usr/lib/os-release"))
 
 
 def archive_mirrors(row: DistroRow, archive: Archive, overrides: Sequence[str] = ()) -> tuple[str, ...]:
-    """Base addresses of an archive in the order to be tried, never empty.
+    """Base addresses of an archive in the order to be tried; empty where only the user can name one.
 
     overrides: the values of --mirror; without them those of KDRIVER_MIRROR (separated by spaces). Each is
-    `ARCHIVE=URL` for one archive, or a URL that serves for all: a server's root, or the folder of one archive
-    whose siblings stand beside it. What is named so is the only one asked. Raises ConfigError.
+    `ARCHIVE=URL` for one archive, `ROW/ARCHIVE=URL` for that of one distribution release, or a URL that serves for
+    all: a server's root, or the folder of one archive whose siblings stand beside it. What is named so is the only
+    one asked. An archive of ended releases is carried by few mirrors: only one that is named for it takes its place.
+    Raises ConfigError.
     """
-    named = override_mirrors(row, archive, overrides or os.environ.get("KDRIVER_MIRROR", "").split())
+    named = override_mirrors(row, archive, override_values(overrides), general=not archive.archived)
     if named:
         return named
+    if archive.archived:
+        return archive.mirrors
     on_host = family_of(row.family).host_mirrors(row, read_os_release()).get(archive.id, ())
     return tuple(dict.fromkeys((*on_host, *archive.mirrors)))
 
 
-def override_mirrors(row: DistroRow, archive: Archive, values: Sequence[str]) -> tuple[str, ...]:
-    """What the values of --mirror mean for one archive; empty where they say nothing of it. Raises ConfigError."""
-    ids = [one.id for one in row.archives]
+def override_values(overrides: Sequence[str] = ()) -> tuple[str, ...]:
+    """The values of --mirror, else those of KDRIVER_MIRROR."""
+    return tuple(overrides or os.environ.get("KDRIVER_MIRROR", "").split())
+
+
+def override_mirrors(
+    row: DistroRow, archive: Archive, values: Sequence[str], *, general: bool = True
+) -> tuple[str, ...]:
+    """What the values of --mirror mean for one archive; empty where they say nothing of it. Raises ConfigError.
+
+    general: whether an address that serves for all archives counts.
+    """
     mirrors = []
     for value in values:
         head, equals, rest = value.partition("=")
         one_archive = equals and not head.startswith(("http://", "https://"))
         url = (rest if one_archive else value).rstrip("/")
-        if not url.startswith(("http://", "https://")) or (one_archive and head not in ids):
+        if not url.startswith(("http://", "https://")) or (
+            one_archive and head.rpartition("/")[2] not in _archive_ids()
+        ):
+            ids = ", ".join(one.id for one in row.archives)
+            first = row.archives[0]
             raise ConfigError(
-                f"--mirror {value!r}: an address, or one of {', '.join(ids)} with = and an address, was expected",
-                hint=f"Write --mirror http://mirror.example or --mirror {ids[0]}=http://mirror.example/{row.archives[0].folder}.",
+                f"--mirror {value!r}: an address, or one of {ids} with = and an address, was expected",
+                hint=f"Write --mirror http://mirror.example or --mirror {first.id}=http://mirror.example/{first.folder}.",
             )
-        if not one_archive:
+        if not one_archive and general:
             mirrors.append(_archive_on(url, row, archive))
-        elif head == archive.id:
+        elif one_archive and head in (archive.id, f"{row.id}/{archive.id}"):
             mirrors.append(url)
     return tuple(mirrors)
+
+
+def _archive_ids() -> frozenset[str]:
+    """The ids of every row's archives: a value for another row's archive is no fault of this one's."""
+    return frozenset(archive.id for row in load_table() for archive in row.archives)
 
 
 def _archive_on(url: str, row: DistroRow, archive: Archive) -> str:

@@ -7,7 +7,7 @@ import errno
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,6 +107,55 @@ def cached(
     return fetch(urls, destination, size_bytes=size_bytes, sha256=sha256, progress=progress, http=http)
 
 
+def read(http: Http, url: str, limit_bytes: int, headers: Mapping[str, str] | None = None) -> bytes:
+    """The body at an address, whole and kept in memory: for small files without a digest that is known.
+
+    Raises DownloadError, also when it is longer than limit_bytes.
+    """
+
+    def attempt() -> bytes:
+        with http.open(url, headers) as response:
+            return _body(url, response, limit_bytes)
+
+    return http.retrying(url, attempt)
+
+
+def fetch_bytes(urls: Sequence[str], *, size_bytes: int, sha256: str, http: Http) -> bytes:
+    """A file of known size and digest, kept in memory, from the first address that has it as promised.
+
+    Raises DownloadError or IntegrityError, of several the weightiest.
+    """
+    errors: list[KdriverError] = []
+    for url in urls:
+        try:
+            body = read(http, url, size_bytes)
+            if len(body) != size_bytes:
+                raise IntegrityError(f"{redact(url)}: {len(body)} bytes, {size_bytes} were promised", hint=_HINT)
+            found = hashlib.sha256(body).hexdigest()
+            if found != sha256:
+                raise IntegrityError(f"{redact(url)}: SHA-256 is {found}, {sha256} was promised", hint=_HINT)
+            return body
+        except (DownloadError, IntegrityError) as error:
+            logger.info("%s", error.message)
+            errors.append(error)
+    if not errors:
+        raise DownloadError("no address to download it from is known", hint=_HINT)
+    raise _weightiest(errors, urls[0].rpartition("/")[2])
+
+
+def _body(url: str, response: requests.Response, limit_bytes: int) -> bytes:
+    chunks, length = [], 0
+    with translated(url):
+        while chunk := response.raw.read(CHUNK_BYTES * 4):
+            chunks.append(chunk)
+            length += len(chunk)
+            if length > limit_bytes:
+                raise IntegrityError(f"{redact(url)}: longer than the {limit_bytes} bytes that it may have", hint=_HINT)
+    if length < _promised(response, 0):
+        raise TransientError(f"{redact(url)}: the connection was cut")
+    return b"".join(chunks)
+
+
 def file_sha256(path: Path) -> str:
     """The SHA-256 of a file's bytes, lower-case hex."""
     with path.open("rb") as source:
@@ -150,17 +199,17 @@ def _fetch_first(urls: Sequence[str], wanted: _Wanted, part: PartFile) -> None:
             errors.append(error)
             if isinstance(error, IntegrityError):
                 part.restart()
-    raise _weightiest(errors, wanted)
+    raise _weightiest(errors, wanted.name)
 
 
-def _weightiest(errors: Sequence[KdriverError], wanted: _Wanted) -> KdriverError:
+def _weightiest(errors: Sequence[KdriverError], name: str) -> KdriverError:
     integrity = [error for error in errors if isinstance(error, IntegrityError)]
     if integrity:
         return integrity[0]
     if len(errors) == 1:
         return errors[0]
     said = "; ".join(error.message for error in errors)
-    return DownloadError(f"{wanted.name}: none of {len(errors)} addresses has it: {said}", hint=errors[-1].hint)
+    return DownloadError(f"{name}: none of {len(errors)} addresses has it: {said}", hint=errors[-1].hint)
 
 
 def _fetch_one(url: str, wanted: _Wanted, part: PartFile) -> None:

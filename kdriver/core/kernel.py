@@ -17,12 +17,26 @@ class PackageRole(StrEnum):
     MODULES = "modules"
 
 
+class PackageState(StrEnum):
+    """Whether a package can still be had. Images and headers of one kernel often differ in it.
+
+    unlisted: it left the repository's lists, and nobody asked yet whether it is still served.
+    """
+
+    INDEXED = "indexed"
+    UNLISTED = "unlisted"
+    SERVED = "served"
+    GONE = "gone"
+
+
 @dataclass(frozen=True, slots=True)
 class Package:
     """One package file as a distribution's signed metadata describes it.
 
     path: relative to the archive's base URL. archive: which of the distribution's archives holds it (a key
-    of its row, such as `main` or `security`). sha256: lower-case hex.
+    of its row, such as `main` or `security`). sha256: lower-case hex; empty while none is known.
+    state: served, gone: it left the lists, and its address was asked since. authenticated: its digest was seen
+    in signed metadata, now or once.
     """
 
     role: PackageRole
@@ -33,6 +47,8 @@ class Package:
     path: str
     size_bytes: int
     sha256: str
+    state: PackageState = PackageState.INDEXED
+    authenticated: bool = True
 
     @property
     def file_name(self) -> str:
@@ -50,12 +66,15 @@ class Package:
             "path": self.path,
             "size_bytes": self.size_bytes,
             "sha256": self.sha256,
+            "state": str(self.state),
+            "authenticated": self.authenticated,
         }
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Package:
         """The inverse of to_json. Raises KeyError or ValueError on a document of another shape."""
-        return cls(**{**value, "role": PackageRole(value["role"])})
+        state = PackageState(value.get("state", PackageState.INDEXED))
+        return cls(**{**value, "role": PackageRole(value["role"]), "state": state})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +89,8 @@ class Kernel:
     first_seen, last_seen: UTC dates, `YYYY-MM-DD`.
     named_by: the metapackages that name this kernel as their newest now: `linux-image-amd64`; with the suite in
     front (`bookworm-backports/linux-image-amd64`) where it is one that apt takes nothing from by itself.
+    authenticated: signed metadata vouches for all of its packages. gone: the UTC date since which no suite has
+    any of its packages; empty while one has.
     """
 
     distro: str
@@ -86,6 +107,7 @@ class Kernel:
     first_seen: str = ""
     last_seen: str = ""
     named_by: tuple[str, ...] = ()
+    gone: str = ""
 
     @property
     def key(self) -> str:
@@ -113,6 +135,7 @@ class Kernel:
             "first_seen": self.first_seen,
             "last_seen": self.last_seen,
             "named_by": list(self.named_by),
+            "gone": self.gone,
             "packages": [package.to_json() for package in self.packages],
         }
 

@@ -47,6 +47,7 @@ class Release:
     by_hash: bool
     not_automatic: bool
     separate_all: bool
+    architectures: tuple[str, ...]
     files: tuple[ListedFile, ...]
 
     def file(self, path: str) -> ListedFile | None:
@@ -67,6 +68,7 @@ def parse_release(text: str, *, subject: str) -> Release:
             not_automatic=fields.get("NotAutomatic") == "yes",
             separate_all="all" in fields.get("Architectures", "").split()
             and "Packages" not in fields.get("No-Support-for-Architecture-all", "").split(),
+            architectures=tuple(fields.get("Architectures", "").split()),
             files=_files(fields["SHA256"]),
         )
     except KeyError as error:
@@ -79,7 +81,7 @@ def parse_release(text: str, *, subject: str) -> Release:
 def check_release(release: Release, *, suite: str, now: datetime.datetime, subject: str) -> None:
     """Raise IntegrityError unless the Release is this suite's and not from the future. Whether its time has
     passed is check_still_valid's question."""
-    if suite not in (release.codename, release.suite):
+    if not _is_of(release, suite):
         raise IntegrityError(
             f"{subject}: the mirror sent the Release of {release.codename or release.suite or 'no suite'}",
             hint="Use another mirror.",
@@ -91,12 +93,21 @@ def check_release(release: Release, *, suite: str, now: datetime.datetime, subje
         )
 
 
+def _is_of(release: Release, suite: str) -> bool:
+    """Debian names a suite in Codename (`bookworm-updates`), Ubuntu in Suite (`noble-updates`, Codename: noble);
+    Debian's security suites up to 10 are called `buster/updates` and name themselves buster."""
+    name = suite.removesuffix("/updates")
+    if name == release.suite:
+        return True
+    return name == release.codename and not release.suite.startswith(f"{release.codename}-")
+
+
 def check_still_valid(valid_until: datetime.datetime | None, *, now: datetime.datetime, subject: str) -> None:
     """Raise StaleError when the time has passed."""
     if valid_until is not None and now > valid_until:
         raise StaleError(
             f"{subject}: its Release was valid until {_day(valid_until)}; the mirror is out of date",
-            hint="Use another mirror, or check this machine's clock; --allow-stale takes a frozen mirror as it is.",
+            hint="Use another mirror, or check this machine's clock; --accept-stale SUITE takes a frozen one as it is.",
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from kernel_index.distros.deblike import DebianLike
 
 
@@ -9,6 +11,15 @@ class Debian(DebianLike):
     """Debian 9 and later."""
 
     family = "debian"
+    release_pattern = re.compile(
+        r"^(?P<abi>(?P<line>\d+\.\d+)[0-9.]*(?:\+[a-z0-9.]+)?"
+        r"(?:-(?:(?:0\.[a-z]+\d*\.)?(?!686(?:-|$))\d+|trunk|rc\d+))?)"
+        r"-(?P<flavour>(?!common|all(?:-|$))(?:686|[45]kc-|[a-z])[a-z0-9-]*)$"
+    )
+    """Of the eras: `4.9.0-19-amd64`, `4.19.0-0.bpo.6-amd64`, `5.10.0-0.deb10.24-amd64`, `6.1.0-56-686-pae`,
+    `6.5.10-amd64`, `6.6.13+bpo-amd64`, `6.12.90+deb12.1-cloud-amd64`, `7.3-cloud-amd64`, `5.19.0-trunk-amd64`,
+    `5.17.0-rc6-amd64`. Package names of metapackages and common headers are none."""
+    wanted_pattern = re.compile(r"^linux-(?:image|headers|kbuild|compiler|binary|modules)-")
 
     def build(self, version: str) -> str:
         """`uname -v` of 6.1.0-56-amd64 ends in `Debian 6.1.192-2 (2026-…)`: the version of the source package `linux`,

@@ -58,6 +58,6 @@ def test_everything_else_is_refused(status: str, said: str) -> None:
 
 
 def test_gpgv_writes_the_signed_text_and_uses_no_keys_of_the_user() -> None:
-    argv = gpgv_argv("/usr/bin/gpgv", Path("/k.gpg"), Path("/tmp/h"), Path("/tmp/h/m"), Path("/tmp/h/t"))
+    argv = gpgv_argv("/usr/bin/gpgv", [Path("/k.gpg")], Path("/tmp/h"), Path("/tmp/h/m"), Path("/tmp/h/t"))
     said = "/usr/bin/gpgv --homedir /tmp/h --keyring /k.gpg --status-fd 1 --output /tmp/h/t /tmp/h/m"
     assert argv == said.split()

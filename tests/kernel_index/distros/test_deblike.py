@@ -9,14 +9,14 @@ import pytest
 
 from kdriver.core.kernel import Kernel, PackageRole
 from kernel_index.distros.debian import FAMILY
-from kernel_index.suites import BinaryPackage, SuiteRecord
+from kernel_index.suites import BinaryPackage, Suite, SuiteRecord
 from kernel_index.table import load_table, select_rows
 from tests.fakes.apt_repository import Entry, kernel
 
 ROW = select_rows(load_table(Path(__file__).parents[3] / "kernel_index" / "distros.toml"), "debian12")[0]
 
 
-def suite(name: str, entries: list[Entry], *, automatic: bool = True, checked: str = "2026-11-22") -> SuiteRecord:
+def suite(name: str, entries: list[Entry], *, automatic: bool = True, checked: str = "2026-11-22") -> Suite:
     """A suite that holds the entries."""
     packages = tuple(
         BinaryPackage(
@@ -32,10 +32,10 @@ def suite(name: str, entries: list[Entry], *, automatic: bool = True, checked: s
         for entry in entries
         if FAMILY.wanted(entry.name)
     )
-    return SuiteRecord("main", name, "", "", checked, automatic, "", (), "", (), packages)
+    return Suite(SuiteRecord("main", name, "", "", checked, automatic, "", (), "", ()), packages)
 
 
-def kernels(*suites: SuiteRecord) -> dict[str, Kernel]:
+def kernels(*suites: Suite) -> dict[str, Kernel]:
     """`uname -r` to the kernel."""
     return {one.release: one for one in FAMILY.kernels(ROW, suites)}
 
