@@ -176,6 +176,8 @@ static KD_INLINE struct sock *kd_hook_sock(const struct kd_fill *c)
 		KD_READ_KERNEL((void *)&kd_value_, sizeof(kd_value_), &(pointer)->field); \
 		kd_value_;                                                                \
 	})
+/* Every read is probed here. */
+#define KD_GET_STALE(pointer, field) KD_GET(pointer, field)
 
 static KD_INLINE int kd_read_kernel(void *to, const void *from, u32 len)
 {

@@ -171,10 +171,10 @@ static KD_INLINE u64 kd_val_task_tty(struct kd_fill *c)
 
 	if (!tty)
 		return 0;
-	driver = KD_GET(tty, driver);
+	driver = KD_GET_STALE(tty, driver); /* a terminal that hangs up is freed without RCU */
 	if (!driver)
 		return 0;
-	return kd_encode_dev(KD_GET(driver, major), KD_GET(driver, minor_start) + KD_GET(tty, index));
+	return kd_encode_dev(KD_GET_STALE(driver, major), KD_GET_STALE(driver, minor_start) + KD_GET_STALE(tty, index));
 }
 
 static KD_INLINE u64 kd_val_task_loginuid(struct kd_fill *c)
