@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -385,3 +386,19 @@ def test_what_a_killed_loader_left_half_done_is_cleared(place: Place) -> None:
     place.load()
     assert not half[0].exists()
     assert not list(place.state.folder.rglob(".part-*"))
+
+
+def test_a_loader_killed_while_its_trust_was_replaced_still_refuses_a_rollback(place: Place) -> None:
+    place.publish(salt="old")
+    place.load()
+    older = place.folder / "older"
+    shutil.copytree(place.published.store.root, older)
+    place.publish(salt="new")
+    place.load()
+    (trusted,) = (place.state.folder / "trust").iterdir()
+    trusted.rename(trusted.with_name(f".former-{trusted.name}"))  # as after the first of the two renames
+    shutil.rmtree(place.published.store.root)
+    older.rename(place.published.store.root)
+    with refused(place, IntegrityError, "a rollback"):
+        place.load()
+    assert list((place.state.folder / "trust").iterdir()) == [trusted]
