@@ -383,6 +383,8 @@ def _states(plan: RowPlan, answers: Sequence[_Answered]) -> tuple[SuiteState, ..
 
 def _may_be_missing(row: DistroRow, answer: _Answered) -> bool:
     archive = row.archive(answer.source.archive)
-    absent = isinstance(answer.error, StatusError) and answer.error.status in (404, 410)
+    # To a client with credentials 403 says: not among what yours are good for.
+    statuses = (403, 404, 410) if archive.credentials else (404, 410)
+    absent = isinstance(answer.error, StatusError) and answer.error.status in statuses
     unreached = isinstance(answer.error, TransientError) and not answer.error.reached
     return (absent and (archive.optional or archive.archived)) or (unreached and archive.archived)

@@ -17,6 +17,8 @@ from kdriver.core.errors import ConfigError, NotFoundError
 
 _TABLE = Path(__file__).with_name("distros.toml")
 _DEFAULTS = "defaults"
+_OWN_KEYS = "keys/"
+"""How a keyring's name starts that comes with kdriver: kernel_index/keys/README.md."""
 _FINGERPRINT = re.compile(r"^(?:[0-9A-F]{40}|[0-9A-F]{64})$")
 _ID = re.compile(r"^[a-z][a-z0-9.]*$")
 
@@ -61,7 +63,8 @@ class DistroRow:
     """A distribution release. id: `debian12`. family: names the class in kernel_index/distros.
 
     version, codename: VERSION_ID and VERSION_CODENAME of os-release(5). image: the build container's.
-    kinds: driver kinds that can work there. architectures: `uname -m` to the distribution's word for it.
+    kinds: driver kinds that can work there. kinds_from: of some of them the first `uname -r` that they can work on.
+    architectures: `uname -m` to the distribution's word for it.
     generic_flavours: architecture to the kernel flavour that an ordinary installation has. keyring: None where
     each archive has its own.
     """
@@ -79,6 +82,7 @@ class DistroRow:
     keyring: Path | None
     keyring_package: str
     archives: tuple[Archive, ...]
+    kinds_from: tuple[tuple[str, str], ...] = ()
 
     def archive(self, archive_id: str) -> Archive:
         """The archive of that id. Raises NotFoundError."""
@@ -226,7 +230,9 @@ class _Reader:
             return {}
         return value
 
-    def words(self, key: str) -> tuple[tuple[str, str], ...]:
+    def words(self, key: str, *, needed: bool = True) -> tuple[tuple[str, str], ...]:
+        if not needed and key not in self._left:
+            return ()
         value = self.table(key)
         if not all(isinstance(one, str) and one for one in value.values()):
             self.fault(f"{key} must hold texts")
@@ -263,10 +269,14 @@ def _row(row_id: str, table: dict[str, Any], faults: list[str]) -> DistroRow:
         architectures=read.words("architectures"),
         generic_flavours=read.words("generic_flavours"),
         keyring=keyring,
-        keyring_package=read.text("keyring_package", needed=keyring is not None),
+        keyring_package=read.text("keyring_package", needed=keyring is not None and not _is_own(keyring)),
         archives=tuple(_archive(row_id, name, value, faults) for name, value in read.table("archives").items()),
+        kinds_from=read.words("kinds_from", needed=False),
     )
     read.end()
+    for kind, _ in row.kinds_from:
+        if kind not in row.kinds:
+            read.fault(f"kinds_from: {kind!r} is not one of its kinds")
     for archive in row.archives:
         _check_archive(row, archive, faults)
     return row
@@ -274,9 +284,16 @@ def _row(row_id: str, table: dict[str, Any], faults: list[str]) -> DistroRow:
 
 def _keyring(read: _Reader) -> Path | None:
     text = read.text("keyring", needed=False)
+    if text.startswith(_OWN_KEYS) and ".." not in text:
+        return _TABLE.parent / text
     if text and not text.startswith("/"):
         read.fault("keyring must be an absolute path")
     return Path(text) if text else None
+
+
+def _is_own(keyring: Path) -> bool:
+    """Whether it comes with kdriver, so that no package installs it."""
+    return keyring.is_relative_to(_TABLE.parent)
 
 
 def _archive(row_id: str, name: str, value: object, faults: list[str]) -> Archive:

@@ -19,25 +19,46 @@ _MALFORMED = (ET.ParseError, expat.ExpatError, LookupError, ValueError)
 """LookupError and ValueError: of an encoding that the text claims and Python lacks, or cannot give to expat."""
 
 
+class _Budget:
+    """How much may still be read: in all, and until the next element of interest ends."""
+
+    def __init__(self, limit_bytes: int, subject: str) -> None:
+        self._left = limit_bytes
+        self._subject = subject
+        self._since = 0
+
+    def spend(self, size_bytes: int) -> None:
+        self._left -= size_bytes
+        self._since += size_bytes
+        if self._left < 0 or self._since > ELEMENT_LIMIT_BYTES:
+            raise IntegrityError(f"{self._subject}: longer than such a list can be", hint=_HINT)
+
+    def element_ended(self) -> None:
+        self._since = 0
+
+
 def elements(stream: IO[bytes], tag: str, *, subject: str, limit_bytes: int) -> Iterator[ET.Element]:
     """The elements of that name (`{namespace}name`) below the root; each is emptied when the next is asked for.
 
     limit_bytes: of the plain text in all. subject: how messages call it.
     Raises IntegrityError for text that is malformed, too long, or has a document type.
     """
-    parser = ET.XMLPullParser(("start", "end"))
+    parser: ET.XMLPullParser[ET.Element] = ET.XMLPullParser(("start", "end"))
+    budget = _Budget(limit_bytes, subject)
     root: ET.Element | None = None
     try:
-        for chunk in _bounded(_without_doctype(stream, subject), subject, limit_bytes, since := [0]):
+        for chunk in _without_doctype(stream, subject):
+            budget.spend(len(chunk))
             parser.feed(chunk)
-            for kind, element in parser.read_events():
+            for event in parser.read_events():
+                kind, element = event[0], event[-1]
                 assert isinstance(element, ET.Element)
                 if root is None:
                     root = element
                 elif kind == "end" and element.tag == tag:
                     yield element
                     root.clear()
-                    since[0] = 0
+                    budget.element_ended()
         parser.close()
     except _MALFORMED as error:
         raise IntegrityError(f"{subject}: it is no XML ({error})", hint=_HINT) from error
@@ -50,17 +71,6 @@ def whole(text: bytes, *, subject: str) -> ET.Element:
         return ET.fromstring(text)
     except _MALFORMED as error:
         raise IntegrityError(f"{subject}: it is no XML ({error})", hint=_HINT) from error
-
-
-def _bounded(chunks: Iterator[bytes], subject: str, limit_bytes: int, since: list[int]) -> Iterator[bytes]:
-    """The chunks, counted. since: bytes since the last element of interest; the reader sets it to 0."""
-    total = 0
-    for chunk in chunks:
-        total += len(chunk)
-        since[0] += len(chunk)
-        if total > limit_bytes or since[0] > ELEMENT_LIMIT_BYTES:
-            raise IntegrityError(f"{subject}: longer than such a list can be", hint=_HINT)
-        yield chunk
 
 
 def _without_doctype(stream: IO[bytes], subject: str) -> Iterator[bytes]:
