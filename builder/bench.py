@@ -101,7 +101,7 @@ class Bench:
 def fetch_package(kernel: Kernel, package: Package) -> Path:
     """A package of a kernel from the cache, or from the archive that the index names. Raises DownloadError, or
     IntegrityError when the bytes are not what the signed metadata promised."""
-    return cached(package_urls(kernel, package), package.sha256, package.size_bytes, package.file_name)
+    return cached(package_urls(kernel, package), package.digest, package.size_bytes, package.file_name)
 
 
 def _unpack(package: Path, into: Path, members: Callable[[str], bool]) -> None:

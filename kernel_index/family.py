@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 from kdriver.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from kdriver.core.kernel import Kernel
+    from kdriver.core.kernel import Kernel, Package, PackageRole
     from kernel_index.suites import Question, Suite, SuiteFetch
     from kernel_index.table import Archive, DistroRow
 
 
 class Family(Protocol):
     """A family of distributions. Instances hold no state; methods are called from several threads."""
+
+    header_roles: tuple[PackageRole, ...]
+    """The packages without which no driver can be built for a kernel."""
 
     def suites(self, row: DistroRow, archive: Archive) -> tuple[str, ...]:
         """The suites of an archive, each of which is asked by itself."""
@@ -32,6 +35,11 @@ class Family(Protocol):
 
     def kernels(self, row: DistroRow, suites: Sequence[Suite]) -> tuple[Kernel, ...]:
         """The kernels of all architectures that the suites hold together, oldest first; first_seen is empty."""
+
+    def derived_headers(self, kernel: Kernel) -> tuple[tuple[Package, ...], ...]:
+        """What header packages may still be served for a kernel whose headers no list names: for each part that
+        is needed, the files that it may be, likeliest first. Sizes and digests are unknown. Empty where nothing
+        can be said."""
 
     def default_metapackage(self, flavour: str) -> str:
         """The package that always depends on the newest kernel of a flavour."""

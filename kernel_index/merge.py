@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kdriver.core.kernel import Kernel, Package, PackageRole, PackageState
 
@@ -37,7 +37,7 @@ def _merged(old: Kernel | None, found: Kernel) -> Kernel:
         return dataclasses.replace(found, first_seen=found.last_seen)
     packages = {package.role: _unlisted(package) for package in old.packages}
     packages.update({package.role: package for package in found.packages})
-    kept = tuple(packages[role] for role in _ROLES if role in packages)
+    kept = ordered_packages(packages)
     return dataclasses.replace(
         found,
         packages=kept,
@@ -47,6 +47,11 @@ def _merged(old: Kernel | None, found: Kernel) -> Kernel:
         first_seen=old.first_seen,
         last_seen=max(old.last_seen, found.last_seen),
     )
+
+
+def ordered_packages(packages: Mapping[PackageRole, Package]) -> tuple[Package, ...]:
+    """The packages in the order of their roles."""
+    return tuple(packages[role] for role in _ROLES if role in packages)
 
 
 def _unlisted(package: Package) -> Package:

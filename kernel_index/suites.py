@@ -29,7 +29,7 @@ class SuiteSource:
 class BinaryPackage:
     """A package as a suite's list describes it. depends, provides: as written. source: of the source package.
 
-    path: relative to the archive's base address.
+    path: relative to the archive's base address. sha256, sha512: one of them may be empty.
     """
 
     name: str
@@ -41,6 +41,7 @@ class BinaryPackage:
     size_bytes: int
     sha256: str
     provides: str = ""
+    sha512: str = ""
 
 
 @dataclass(frozen=True, slots=True)

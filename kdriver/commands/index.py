@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kdriver.commands import index_archive
 from kdriver.core import console
-from kdriver.core.kernel import Kernel, PackageRole
+from kdriver.core.kernel import Kernel, Package, PackageRole, PackageState
 from kernel_index.query import KERNEL_HELP
 
 if TYPE_CHECKING:
@@ -303,10 +304,27 @@ def fitting(widths: Sequence[int], width: int, *, gap: int = 2) -> int:
 
 def _headers_size(kernel: Kernel) -> str:
     """The size of all packages that a build needs, or what of them is missing."""
-    missing = [str(role) for role in _HEADER_ROLES if kernel.package(role) is None]
-    if len(missing) == len(_HEADER_ROLES):
+    from kernel_index.family import family_of
+
+    needed = family_of(kernel.distro).header_roles
+    missing = [str(role) for role in needed if kernel.package(role) is None]
+    if len(missing) == len(needed):
         return "gone"
     return f"no {', '.join(missing)}" if missing else _size_of(kernel, _HEADER_ROLES)
+
+
+def _checked_by(package: Package) -> str:
+    """Its digest, and what is to be known of it: not everything here is in a repository's signed lists now."""
+    digest = f"{'sha512' if not package.sha256 and package.sha512 else 'sha256'} {package.digest or 'unknown'}"
+    words = [] if package.state is PackageState.INDEXED else [_STATES[package.state]]
+    return ", ".join((digest, *words, *([] if package.authenticated else ["unauthenticated"])))
+
+
+_STATES = {
+    PackageState.UNLISTED: "left the lists",
+    PackageState.SERVED: "left the lists, still served",
+    PackageState.GONE: "gone",
+}
 
 
 def _size_of(kernel: Kernel, roles: tuple[PackageRole, ...]) -> str:
@@ -326,6 +344,8 @@ def _print_kernel(kernel: Kernel) -> None:
         ("compiler", kernel.compiler or "unknown"),
         ("C library", f"{kernel.libc} or later" if kernel.libc else "unknown"),
         ("seen", f"{kernel.first_seen} to {kernel.last_seen}"),
+        ("vouched for", "by signed metadata" if kernel.authenticated else "not all of its packages: unauthenticated"),
+        *((("gone", f"from all lists since {kernel.gone}"),) if kernel.gone else ()),
         ("newest of", ", ".join(kernel.named_by) or "-"),
         ("headers", _headers_size(kernel)),
     )
@@ -333,6 +353,9 @@ def _print_kernel(kernel: Kernel) -> None:
         click.echo(f"{name:13} {value}")
     for package in kernel.packages:
         click.echo(f"{package.role:13} {package.name} {package.version}, {console.size(package.size_bytes)}")
-        click.echo(f"{'':13}   sha256 {package.sha256}")
+        click.echo(f"{'':13}   {_checked_by(package)}")
         for url in package_urls(kernel, package):
             click.echo(f"{'':13}   {_shown(url)}")
+
+
+command.add_command(index_archive.command)

@@ -34,7 +34,7 @@ def kernel_image(kernel: Kernel, modules: Sequence[str]) -> GuestKernel:
     """The bootable kernel with these modules, downloaded where it is not in the cache. Raises what downloads and
     packages raise."""
     package = image_package(kernel)
-    path = cached(package_urls(kernel, package), package.sha256, package.size_bytes, package.file_name)
+    path = cached(package_urls(kernel, package), package.digest, package.size_bytes, package.file_name)
     return kernel_from_package(path, kernel.release, modules)
 
 

@@ -44,7 +44,7 @@ class _Wanted:
         return self.destination.name
 
     def is_whole(self) -> bool:
-        return self.sha256 is None or file_sha256(self.destination) == self.sha256
+        return self.sha256 is None or file_digest(self.destination, self.sha256) == self.sha256
 
 
 def fetch(
@@ -61,6 +61,7 @@ def fetch(
 
     What an earlier try left beside it as `<name>.part` is resumed. Two processes that want the same file do
     not disturb each other: the second waits for the first.
+    sha256: lower-case hex; one of 128 digits is a SHA-512, which is all that some repositories give.
     Raises DownloadError (nobody answered with it; no space; not writable) or IntegrityError (another size or
     digest than promised; nothing is left behind).
     """
@@ -69,7 +70,7 @@ def fetch(
         raise DownloadError(f"{wanted.name}: no address to download it from is known", hint=_HINT)
     with _writable(wanted):
         destination.parent.mkdir(parents=True, exist_ok=True)
-        with locked_part(destination, wanted.is_whole) as part:
+        with locked_part(destination, wanted.is_whole, algorithm_of(sha256 or "")) as part:
             if part is None:
                 return destination
             part.take_up()
@@ -93,14 +94,23 @@ def cached(
 ) -> Path:
     """A file of that digest from the cache, downloaded when it is not there; needs no network when it is.
 
-    It stands in cache_dir()/downloads/<first two digits>/<digest>/<name>. A cached file whose bytes have
+    It stands in cache_dir()/downloads/<first two digits>/<digest>/<name>, or likewise in archive_dir().
+    A cached file whose bytes have
     changed is downloaded again. Raises what `fetch` raises, ConfigError for a name with a slash.
     """
+    if not sha256:
+        raise ConfigError(
+            f"{name}: no digest of it is known, so nothing can be checked by it",
+            hint="`kdriver index archive` downloads such packages and notes what they are.",
+        )
     if "/" in name or name in ("", ".", ".."):
         raise ConfigError(f"{name!r} is no file name", hint="Update the index with `kdriver index update`.")
-    destination = paths.cache_dir() / "downloads" / sha256[:2] / sha256 / name
+    archived = by_digest(paths.archive_dir(), sha256, name)
+    if archived.exists() and file_digest(archived, sha256) == sha256:
+        return archived
+    destination = by_digest(paths.cache_dir() / "downloads", sha256, name)
     if destination.exists():
-        if file_sha256(destination) == sha256:
+        if file_digest(destination, sha256) == sha256:
             return destination
         logger.warning("%s: the cached file is damaged, downloading it again", destination)
         destination.unlink(missing_ok=True)
@@ -131,9 +141,9 @@ def fetch_bytes(urls: Sequence[str], *, size_bytes: int, sha256: str, http: Http
             body = read(http, url, size_bytes)
             if len(body) != size_bytes:
                 raise IntegrityError(f"{redact(url)}: {len(body)} bytes, {size_bytes} were promised", hint=_HINT)
-            found = hashlib.sha256(body).hexdigest()
+            found = hashlib.new(algorithm_of(sha256), body).hexdigest()
             if found != sha256:
-                raise IntegrityError(f"{redact(url)}: SHA-256 is {found}, {sha256} was promised", hint=_HINT)
+                raise IntegrityError(_other_digest(url, found, sha256), hint=_HINT)
             return body
         except (DownloadError, IntegrityError) as error:
             logger.info("%s", error.message)
@@ -154,6 +164,22 @@ def _body(url: str, response: requests.Response, limit_bytes: int) -> bytes:
     if length < _promised(response, 0):
         raise TransientError(f"{redact(url)}: the connection was cut")
     return b"".join(chunks)
+
+
+def by_digest(folder: Path, digest: str, name: str) -> Path:
+    """Where a file of that digest stands in a folder of such files."""
+    return folder / digest[:2] / digest / name
+
+
+def algorithm_of(digest: str) -> str:
+    """`sha512` for a digest of 128 hex digits, else `sha256`."""
+    return "sha512" if len(digest) == 128 else "sha256"
+
+
+def file_digest(path: Path, like: str) -> str:
+    """The digest of a file's bytes by the algorithm of another digest, lower-case hex."""
+    with path.open("rb") as source:
+        return hashlib.file_digest(source, algorithm_of(like)).hexdigest()
 
 
 def file_sha256(path: Path) -> str:
@@ -310,6 +336,9 @@ def _check(url: str, wanted: _Wanted, part: PartFile) -> None:
     if wanted.size_bytes is not None and part.length != wanted.size_bytes:
         raise IntegrityError(f"{redact(url)}: {part.length} bytes, {wanted.size_bytes} were promised", hint=_HINT)
     if not _matches(wanted, part):
-        raise IntegrityError(
-            f"{redact(url)}: SHA-256 is {part.digest.hexdigest()}, {wanted.sha256} was promised", hint=_HINT
-        )
+        raise IntegrityError(_other_digest(url, part.digest.hexdigest(), wanted.sha256 or ""), hint=_HINT)
+
+
+def _other_digest(url: str, found: str, promised: str) -> str:
+    name = {"sha256": "SHA-256", "sha512": "SHA-512"}[algorithm_of(promised)]
+    return f"{redact(url)}: {name} is {found}, {promised} was promised"

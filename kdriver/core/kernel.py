@@ -34,7 +34,8 @@ class Package:
     """One package file as a distribution's signed metadata describes it.
 
     path: relative to the archive's base URL. archive: which of the distribution's archives holds it (a key
-    of its row, such as `main` or `security`). sha256: lower-case hex; empty while none is known.
+    of its row, such as `main` or `security`). sha256: lower-case hex; empty where the repository
+    names none; sha512: then, its SHA-512 (Ubuntu from 26.10 on).
     state: served, gone: it left the lists, and its address was asked since. authenticated: its digest was seen
     in signed metadata, now or once.
     """
@@ -49,6 +50,12 @@ class Package:
     sha256: str
     state: PackageState = PackageState.INDEXED
     authenticated: bool = True
+    sha512: str = ""
+
+    @property
+    def digest(self) -> str:
+        """What the package is checked by: the SHA-256, else the SHA-512; empty where none is known."""
+        return self.sha256 or self.sha512
 
     @property
     def file_name(self) -> str:
@@ -68,6 +75,7 @@ class Package:
             "sha256": self.sha256,
             "state": str(self.state),
             "authenticated": self.authenticated,
+            "sha512": self.sha512,
         }
 
     @classmethod

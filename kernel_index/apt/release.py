@@ -16,7 +16,7 @@ from kdriver.packages.deb822 import parse_stanza
 CLOCK_TOLERANCE = datetime.timedelta(hours=24)
 """How far in the future a Release may be dated before it is refused: clocks and time zones of build machines."""
 
-_HEX64 = re.compile(r"^[0-9a-f]{64}$")
+_DIGEST = re.compile(r"^(?:[0-9a-f]{64}){1,2}$")
 
 
 class StaleError(IntegrityError):
@@ -25,11 +25,12 @@ class StaleError(IntegrityError):
 
 @dataclass(frozen=True, slots=True)
 class ListedFile:
-    """A file that a Release vouches for. path: relative to the suite's folder."""
+    """A file that a Release vouches for. path: relative to the suite's folder. digest: SHA-256, or SHA-512 where the
+    Release has no other (Ubuntu from 26.10 on); lower-case hex."""
 
     path: str
     size_bytes: int
-    sha256: str
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +70,12 @@ def parse_release(text: str, *, subject: str) -> Release:
             separate_all="all" in fields.get("Architectures", "").split()
             and "Packages" not in fields.get("No-Support-for-Architecture-all", "").split(),
             architectures=tuple(fields.get("Architectures", "").split()),
-            files=_files(fields["SHA256"]),
+            files=_files(fields["SHA512"] if "SHA512" in fields and "SHA256" not in fields else fields["SHA256"]),
         )
     except KeyError as error:
         message = f"{subject}: the Release has no field {error.args[0]}"
         raise IntegrityError(message, hint="Use another mirror.") from error
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise IntegrityError(f"{subject}: the Release is malformed ({error})", hint="Use another mirror.") from error
 
 
@@ -124,8 +125,8 @@ def _files(text: str) -> tuple[ListedFile, ...]:
     files = []
     for line in text.splitlines():
         if line.strip():
-            sha256, size_bytes, path = line.split()
-            if not _HEX64.match(sha256):
-                raise ValueError(f"no SHA-256: {sha256!r}")
-            files.append(ListedFile(path, int(size_bytes), sha256))
+            digest, size_bytes, path = line.split()
+            if not _DIGEST.match(digest):
+                raise ValueError(f"no SHA-256: {digest!r}")
+            files.append(ListedFile(path, int(size_bytes), digest))
     return tuple(files)

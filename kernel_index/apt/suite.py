@@ -141,7 +141,7 @@ def _fetch_from(mirror: str, request: SuiteRequest) -> SuiteFetch:
         asked=request.asked,
         lists=tuple(_kept_lists(lists, not_carried, request)),
         stale=valid_until if _is_past(release.valid_until, request) else "",
-        without=tuple(sorted(_architecture(entry) for entry in not_carried)),
+        without=tuple(sorted({_architecture(entry) for entry in not_carried})),
     )
     return SuiteFetch(record, "fetched", answer.bytes_read + bytes_read, read)
 
@@ -285,7 +285,7 @@ def _list_of(release: Release, component: str, architecture: str) -> ListedFile 
 
 
 def _list_id(entry: ListedFile, request: SuiteRequest) -> str:
-    return f"{request.revision}-{entry.sha256}"
+    return f"{request.revision}-{entry.digest}"
 
 
 class _NotCarriedError(DownloadError):
@@ -341,7 +341,8 @@ def _kept_lists(
 def _fetch_list(mirror: str, release: Release, entry: ListedFile, request: SuiteRequest) -> bytes:
     """The bytes of a list: by its digest, where the mirror knows that, else by its name.
 
-    Raises _NotCarriedError where it is neither; IntegrityError where only its name is there, with other bytes than signed."""
+    Raises _NotCarriedError where it is neither; IntegrityError where only its name is there, with other bytes.
+    """
     base = f"{mirror}/dists/{quote(request.question.source.suite)}"
     url = f"{base}/{quote(entry.path)}"
     if entry.size_bytes > _LIST_LIMIT_BYTES:
@@ -349,13 +350,14 @@ def _fetch_list(mirror: str, release: Release, entry: ListedFile, request: Suite
 
     def fetched(address: str) -> bytes:
         http = request.question.http
-        return download.fetch_bytes([address], size_bytes=entry.size_bytes, sha256=entry.sha256, http=http)
+        return download.fetch_bytes([address], size_bytes=entry.size_bytes, sha256=entry.digest, http=http)
 
     hint = "Use another mirror: this one does not carry what its Release names."
     if release.by_hash:
         folder = entry.path.rpartition("/")[0]
         try:
-            return fetched(f"{base}/{quote(folder)}/by-hash/SHA256/{entry.sha256}")
+            name = download.algorithm_of(entry.digest).upper()
+            return fetched(f"{base}/{quote(folder)}/by-hash/{name}/{entry.digest}")
         except StatusError as error:
             if error.status not in (404, 410):
                 raise
@@ -469,7 +471,8 @@ def _package(fields: Mapping[str, str]) -> BinaryPackage:
         depends=fields.get("Depends", ""),
         path=path,
         size_bytes=int(fields["Size"]),
-        sha256=fields["SHA256"].lower(),
+        sha256=fields.get("SHA256", "").lower(),
+        sha512="" if "SHA256" in fields else fields["SHA512"].lower(),
     )
 
 

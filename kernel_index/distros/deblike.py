@@ -94,7 +94,9 @@ class DebianLike:
     """The grammar of `uname -r`."""
     wanted_pattern = re.compile(r"^linux-(?:image|headers)-")
     """Of names that begin with `linux-`, those of a kernel's parts."""
-    revision = "1"
+    header_roles: tuple[PackageRole, ...] = (PackageRole.HEADERS, PackageRole.HEADERS_COMMON)
+    """What a build needs at least."""
+    revision = "2"
     """Another one whenever `wanted_pattern` changes: what was kept of a list is then read anew."""
 
     def release_url(self, mirror: str, suite: str) -> str:
@@ -118,6 +120,11 @@ class DebianLike:
     def fetch(self, question: Question) -> SuiteFetch:
         """Family.fetch."""
         return fetch_suite(SuiteRequest(question, "linux-", self.wanted, f"{self.family}{self.revision}"))
+
+    def derived_headers(self, kernel: Kernel) -> tuple[tuple[Package, ...], ...]:
+        """Family.derived_headers: none."""
+        del kernel
+        return ()
 
     def default_metapackage(self, flavour: str) -> str:
         """Family.default_metapackage."""
@@ -338,4 +345,5 @@ def _package(role: PackageRole, offer: Offer) -> Package:
         path=package.path,
         size_bytes=package.size_bytes,
         sha256=package.sha256,
+        sha512=package.sha512,
     )
