@@ -81,6 +81,12 @@ class RpmLike:
     """The family of distributions with yum repositories. A subclass names what differs."""
 
     family = ""
+    header_roles: tuple[PackageRole, ...] = (PackageRole.HEADERS,)
+
+    def derived_headers(self, kernel: Kernel) -> tuple[tuple[Package, ...], ...]:
+        """Family.derived_headers: none; kernel and kernel-devel leave a repository together."""
+        del kernel
+        return ()
 
     def suites(self, row: DistroRow, archive: Archive) -> tuple[str, ...]:
         """Family.suites: `$basearch` stands for each architecture that the archive holds, as in yum's own files."""
