@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import logging
 import sys
@@ -86,6 +87,13 @@ def run(argv: list[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("kdriver: stopped", err=True)
         return 130
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        click.echo(f"kdriver: {place}no space left to write to", err=True)
+        click.echo("  hint: Free space in the cache (KDRIVER_CACHE), in TMPDIR, and where the output goes.", err=True)
+        return int(ExitCode.SOME_FAILED)
     return int(result) if isinstance(result, int) else int(ExitCode.DONE)
 
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -102,6 +103,18 @@ def test_overview_imports_nothing_heavy() -> None:
 def test_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["frobnicate"]) == ExitCode.USAGE
     assert "No such command 'frobnicate'" in capsys.readouterr().err
+
+
+def test_a_full_disk_behind_stdout_is_one_line_with_a_hint() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "kdriver", "events", "list"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == ExitCode.SOME_FAILED
+    assert done.stderr.splitlines() == [
+        "kdriver: no space left to write to",
+        "  hint: Free space in the cache (KDRIVER_CACHE), in TMPDIR, and where the output goes.",
+    ]
 
 
 def test_unknown_event_is_one_line_with_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
