@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +13,8 @@ import click
 from kdriver.core.artifact import DriverKind
 from kdriver.core.console import print_json, print_table, progress, size
 from kdriver.core.errors import ExitCode
+from kdriver.core.process import stopped_by_sigterm
+from kernel_index.query import KERNEL_HELP
 
 if TYPE_CHECKING:
     from builder.plan import BuildPlan
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @click.command(name="build")
 @click.option("--distro", help="A distribution release (debian12) or family (debian); all of its kernels.")
-@click.option("--kernel", "kernels", multiple=True, help="A kernel: its key, its `uname -r`, or newest. Repeatable.")
+@click.option("--kernel", "kernels", multiple=True, help=f"{KERNEL_HELP} Repeatable.")
 @click.option(
     "--kind",
     "kinds",
@@ -109,7 +109,7 @@ def _run(plans: Sequence[BuildPlan], source: DriverSource, options: RunOptions) 
     from builder.run import run_builds
 
     lock = threading.Lock()
-    with _stopped_by_sigterm(), progress() as display:
+    with stopped_by_sigterm(), progress() as display:
         tasks = {
             plan: display.add_task(f"{plan.kernel.release} {plan.kind}", total=5, note="waiting", visible=False)
             for plan in plans
@@ -121,19 +121,6 @@ def _run(plans: Sequence[BuildPlan], source: DriverSource, options: RunOptions) 
                 display.update(tasks[plan], advance=0 if ended else 1, note=step, visible=not ended)
 
         return run_builds(plans, source, options, on_step=on_step)
-
-
-@contextmanager
-def _stopped_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends a batch as ctrl-C does: compilers are killed, nothing half-written stays."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _print_plans(plans: Sequence[BuildPlan], as_json: bool) -> None:

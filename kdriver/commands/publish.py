@@ -15,6 +15,7 @@ from kdriver.repository.gather import Built, gather, kernels_of, read_built_cach
 from kdriver.repository.keys import load_keys
 from kdriver.repository.publish import Action, PublishStep, publish
 from kdriver.repository.store import FolderStore
+from kernel_index.query import KERNEL_HELP
 
 KINDS = [str(kind) for kind in DriverKind]
 
@@ -23,7 +24,7 @@ KINDS = [str(kind) for kind in DriverKind]
 @click.option("--repo", type=click.Path(path_type=Path), required=True, help="The repository's folder.")
 @click.option("--keys", type=click.Path(path_type=Path), required=True, help="Folder of the private keys.")
 @click.option("--distro", help="Only kernels of this distribution: debian, debian12.")
-@click.option("--kernel", help="Only this kernel: its key, its `uname -r`, or newest.")
+@click.option("--kernel", help=f"Only this kernel. {KERNEL_HELP}")
 @click.option("--kind", "kinds", type=click.Choice(KINDS), multiple=True, help="Only this kind of driver.")
 @click.option("--driver-src", type=click.Path(path_type=Path), help="Only drivers of this source. [default: kdriver's]")
 @click.option("--artifacts", type=click.Path(path_type=Path, exists=True), help="A folder that `build --out` wrote.")
