@@ -136,7 +136,7 @@ def _print_plans(plans: Sequence[BuildPlan], as_json: bool) -> None:
         )
         for row in rows
     ]  # fmt: skip
-    print_table(columns, cells)
+    print_table(columns, cells, by_first=True)
 
 
 def _print_results(results: Sequence[BuildResult], as_json: bool) -> None:
@@ -144,7 +144,7 @@ def _print_results(results: Sequence[BuildResult], as_json: bool) -> None:
         print_json([result.to_json() for result in results])
     else:
         columns = ("kernel", "kind", "outcome", "compiler", "seconds", "size", "reason")
-        print_table(columns, [_row(result) for result in results])
+        print_table(columns, [_row(result) for result in results], by_first=True)
     said: set[str] = set()
     for result in results:
         # A missing compiler fails all kinds of a kernel alike, and a broken CO-RE probe all kernels: said once.

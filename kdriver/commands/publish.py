@@ -138,6 +138,6 @@ def _print(steps: tuple[PublishStep, ...], repo: Path, dry_run: bool, as_json: b
         )
         for step in steps
     ]
-    print_table(("kernel", "kind", "outcome", "reason", "size"), rows)
+    print_table(("kernel", "kind", "outcome", "reason", "size"), rows, by_first=True)
     if not dry_run and any(step.action is not Action.REFUSED for step in steps):
         click.echo(f"{repo}: serve it with `kdriver serve --repo {repo}`")

@@ -19,7 +19,7 @@ def print_verdicts(verified: Sequence[Verified], *, as_json: bool) -> None:
         print_json(verdict_rows(verified))
     else:
         columns = ("kernel", "kind", "verdict", "events", "exact", "between", "unchecked", "seconds", "reason")
-        print_table(columns, [_row(one) for one in verified])
+        print_table(columns, [_row(one) for one in verified], by_first=True)
     said: set[str] = set()
     for one in verified:
         verdict = one.verdict
