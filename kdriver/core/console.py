@@ -43,10 +43,11 @@ def print_table(
     kept = [place for place in range(1, len(columns)) if any(row[place] for row in cells)]
     for first, group in groupby(cells, key=lambda row: row[0]):
         rest = [tuple(row[place] for place in kept) for row in group]
-        console.print(_table([columns[place] for place in kept], rest, first))
+        console.print(first)
+        console.print(_table([columns[place] for place in kept], rest))
 
 
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None) -> Table:
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> Table:
     table = Table(title=title, box=None, pad_edge=False, title_justify="left", header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")

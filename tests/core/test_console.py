@@ -41,6 +41,12 @@ def test_on_a_narrow_terminal_each_kernel_stands_above_its_rows(capsys: pytest.C
 
 
 @pytest.mark.usefixtures("_narrow_terminal")
+def test_a_kernel_above_narrow_rows_stays_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("kernel", "kind", "packages"), [(KEY, "kmod", "x" * 70), (f"{KEY}+b1", "core", "")], by_first=True)
+    assert printed(capsys)[3:] == [f"{KEY}+b1", "kind  packages", "core"]
+
+
+@pytest.mark.usefixtures("_narrow_terminal")
 def test_what_fits_a_terminal_is_one_table(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(("kernel", "kind"), [(KEY, "kmod"), (KEY, "core")], by_first=True)
     assert printed(capsys) == [f"{'kernel':<{len(KEY)}}  kind", f"{KEY}  kmod", f"{KEY}  core"]
