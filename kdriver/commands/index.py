@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kdriver.commands import index_archive
+from kdriver.commands import index_archive, index_difference, index_exchange, index_resolve
 from kdriver.core import console
 from kdriver.core.kernel import Kernel, Package, PackageRole, PackageState
 from kernel_index.query import KERNEL_HELP
@@ -359,3 +359,13 @@ def _print_kernel(kernel: Kernel) -> None:
 
 
 command.add_command(index_archive.command)
+
+
+for _command in (
+    index_resolve.command,
+    index_difference.diff,
+    index_difference.stats,
+    index_exchange.export,
+    index_exchange.import_,
+):
+    command.add_command(_command)
