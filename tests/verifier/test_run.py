@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import threading
 from dataclasses import replace
@@ -43,7 +44,7 @@ def _verification(tmp_path: Path, *kinds: DriverKind, key: str = KEY) -> Verific
     for kind in kinds:
         path = tmp_path / kind.file_name
         path.write_bytes(b"driver")
-        drivers.append(DriverUnderTest(kind, "kdriver", path, str(len(kind)) * 64, "1.0.0"))
+        drivers.append(DriverUnderTest(kind, "kdriver", path, hashlib.sha256(b"driver").hexdigest(), "1.0.0"))
     kernel = GuestKernel(tmp_path / "vmlinux", RELEASE, "e" * 64, pvh=True)
     return Verification(key, RELEASE, lambda: kernel, tuple(drivers))
 
