@@ -367,5 +367,6 @@ for _command in (
     index_difference.stats,
     index_exchange.export,
     index_exchange.import_,
+    index_exchange.add,
 ):
     command.add_command(_command)

@@ -97,6 +97,40 @@ def import_(file: Path, distro: str | None, dry_run: bool, as_json: bool) -> int
     return int(ExitCode.SOME_FAILED if imported.refused else ExitCode.DONE)
 
 
+@click.command("add")
+@click.argument("source", metavar="FOLDER|URL")
+@click.option("--distro", metavar="NAME", required=True, help="The distribution release that the packages are for.")
+@click.option("-n", "--dry-run", is_flag=True, help="Say what would be taken; change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document: kernels, new, refused.")
+def add(source: str, distro: str, dry_run: bool, as_json: bool) -> int:
+    """Take the kernels of a folder of .deb or .rpm files, or of a web page of links to such files, into the index.
+
+    For custom kernels, for RPMs of a subscription, and for sites without a network. RPMs that a key of the distribution
+    release signed are authenticated; what is built from other files is not published by default. The files are not
+    copied: those of a folder must stay where they are.
+
+    \b
+    Examples:
+      kdriver index add ./rpms --distro rhel8
+      kdriver index add http://mirror.example/custom-kernels/ --distro debian12
+
+    Exit status 1: some files were refused; each is named.
+    """
+    from kernel_index.crawler_json import Imported
+    from kernel_index.folder import read_source
+    from kernel_index.table import load_table, select_rows
+
+    rows = select_rows(load_table(), distro)
+    if len(rows) != 1:
+        names = ", ".join(row.id for row in rows)
+        raise ConfigError(f"--distro {distro}: one distribution release was expected", hint=f"Use one of: {names}.")
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    found = read_source(source, rows[0], today=today)
+    new = _new(found.kernels) if dry_run else _store(found.kernels)
+    _report(Imported(found.kernels, (), found.refused), new, as_json, dry_run)
+    return int(ExitCode.SOME_FAILED if found.refused else ExitCode.DONE)
+
+
 def _new(kernels: Sequence[Kernel]) -> tuple[str, ...]:
     from kernel_index.exchange import unknown_kernels
 
