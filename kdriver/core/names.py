@@ -17,8 +17,14 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 KEPT_S = 300.0
 """How long an answer is used: far longer than an update takes, far shorter than a server's move."""
 
+UNKNOWN_KEPT_S = 20.0
+"""How long a host that does not exist is not looked up again: an index has sixty repositories on one host."""
+
+_UNKNOWN = (socket.EAI_NONAME, socket.EAI_NODATA)
+
 _lock = threading.Lock()
 _answers: dict[tuple[str, int], tuple[float, str]] = {}
+_unknown: dict[str, tuple[float, int, str]] = {}
 
 
 def address_of(host: str, port: int) -> str:
@@ -26,9 +32,22 @@ def address_of(host: str, port: int) -> str:
     with _lock:
         when, address = _answers.get((host, port), (0.0, ""))
         if not address or time.monotonic() - when > KEPT_S:
-            address = str(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][4][0])
+            address = _looked_up(host, port)
             _answers[host, port] = (time.monotonic(), address)
         return address
+
+
+def _looked_up(host: str, port: int) -> str:
+    when, number, text = _unknown.get(host, (0.0, 0, ""))
+    if number and time.monotonic() - when < UNKNOWN_KEPT_S:
+        raise socket.gaierror(number, text)
+    try:
+        return str(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][4][0])
+    except socket.gaierror as error:
+        # A resolver that could not ask (EAI_AGAIN) may answer the next time.
+        if error.errno in _UNKNOWN:
+            _unknown[host] = (time.monotonic(), error.errno, error.strerror or "")
+        raise
 
 
 def forget(host: str, port: int) -> None:
@@ -42,6 +61,9 @@ class _LooksUpOnce(HTTPConnection):
         name = self._dns_host
         try:
             self._dns_host = address_of(name, self.port or self.default_port)
+        except socket.gaierror as error:
+            # Not asked again, as urllib3 would: outside the lock that makes one of those bursts.
+            raise urllib3.exceptions.NameResolutionError(name, self, error) from error
         except (OSError, UnicodeError):
             # urllib3 asks again and turns the error into one of its own.
             return super()._new_conn()
