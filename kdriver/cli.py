@@ -59,7 +59,8 @@ def cli(verbose: int) -> None:
       kdriver verify  --distro debian12 --kernel newest
       kdriver repo init --repo ./repository --keys ./keys
       kdriver publish --repo ./repository --keys ./keys
-      kdriver load    --repo http://mirror.example/repository --trust root.json   (on the host)
+    and on the host:
+      kdriver load    --repo http://mirror.example/repository --trust root.json
     """
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)

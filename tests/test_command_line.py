@@ -62,6 +62,16 @@ def test_help_says_what_the_command_does_and_shows_it(name: str, capsys: pytest.
     assert f"kdriver {name}" in body, "no example of the command in its help"
 
 
+# Those of the index show keys of kernels with a remark, which no shorter line holds.
+@pytest.mark.parametrize("name", ["", *(name for name in LEAVES if not name.startswith("index "))])
+def test_help_fits_eighty_columns(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert cli.run([*name.split(), "--help"]) == ExitCode.DONE
+    assert [line for line in capsys.readouterr().out.splitlines() if len(line) > 80] == []
+
+
 @pytest.mark.parametrize("name", list(LEAVES))
 def test_every_option_is_explained(name: str) -> None:
     bare = [option.opts for option in LEAVES[name].params if isinstance(option, click.Option) and not option.help]

@@ -63,8 +63,8 @@ def command(
     Examples:
       kdriver build --distro debian12 --kernel newest
       kdriver build --distro debian12 --kind kmod -j 4 --out drivers
-      kdriver build --kernel 6.1.0-56-amd64 --driver-src ./my_driver_src --name my_driver
-    \b
+      kdriver build --kernel newest --driver-src ./my_src --name my_driver
+
     Exit status: 0 all built or skipped, 1 some of a batch failed, 2 usage, 3 no such kernel, and for one kernel
     4 the build failed, 6 a package is not what the signed metadata promised.
     """

@@ -53,7 +53,7 @@ def command(
     \b
     Examples:
       kdriver publish --repo ./repository --keys ./keys
-      kdriver publish --repo ./repository --keys ./keys --distro debian12 --kernel newest --dry-run
+      kdriver publish --repo ./repository --keys ./keys --kernel newest --dry-run
     """
     signers = load_keys(keys)
     built = read_built_folder(artifacts) if artifacts else _built_here(driver_src)

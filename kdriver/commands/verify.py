@@ -107,8 +107,8 @@ def command(
     Examples:
       kdriver verify --distro debian12 --kernel newest
       kdriver verify --kernel 6.1.0-56-amd64 --kind kmod --json
-      kdriver verify --kernel-image vmlinuz-6.1.0-56-amd64 --release 6.1.0-56-amd64 --artifacts drivers
-    \b
+      kdriver verify --kernel-image vmlinuz --release 6.1.9 --artifacts drivers
+
     Exit status: 0 all passed, 1 some of a batch did not, 2 usage, 3 no such kernel, and for one kernel 5 when a
     driver did not pass, 4 when none could be built, 6 when a package is not what the signed metadata promised.
     """
