@@ -14,6 +14,7 @@ import msgspec
 from kdriver.core.errors import ConfigError
 from kdriver.core.kernel import Kernel, PackageRole
 from kernel_index.store import RowIndex, load_index, load_kernels, locked, read_row, write_row
+from kernel_index.table import load_table, select_rows
 
 FORMAT = 1
 LIMIT_BYTES = 1 << 30
@@ -70,22 +71,26 @@ def read_export(document: Any, name: str) -> tuple[RowIndex, ...]:
 def read_kernels(path: Path, distro: str | None = None) -> tuple[Kernel, ...]:
     """The kernels of an index's folder or of an exported file. distro: of this row id or family only.
 
-    Raises NotFoundError for a folder without an index, ConfigError for a file of another form.
+    Raises NotFoundError for a folder without an index or a distribution that nothing knows, ConfigError for a file of
+    another form.
     """
     if path.is_file():
         kernels = tuple(one for row in read_export(read_document(path), str(path)) for one in row.kernels)
     else:
         kernels = load_kernels(path)
+    known = distro is None or any(distro in (one.distro, one.distro_release) for one in kernels)
+    if not known:
+        select_rows(load_table(), distro)
     return tuple(one for one in kernels if distro in (None, one.distro, one.distro_release))
 
 
 def read_rows(path: Path | None = None, distro: str | None = None) -> tuple[RowIndex, ...]:
     """The index's rows with their state. distro: as read_kernels."""
     index = load_index(path)
-    chosen = tuple(row for row in index if distro in (None, row.distro_release))
-    if chosen or distro is None:
-        return chosen
-    return tuple(row for row in index if any(kernel.distro == distro for kernel in row.kernels))
+    if distro is None:
+        return index
+    ids = {row.id for row in select_rows(load_table(), distro)}
+    return tuple(row for row in index if row.distro_release in ids)
 
 
 def add_kernels(index: RowIndex, found: Sequence[Kernel], updated: str) -> RowIndex:
