@@ -89,8 +89,9 @@ def package_urls(kernel: Kernel, package: Package, mirrors: Sequence[str] = ()) 
     """
     if "://" in package.path:
         return (package.path,)
-    row = select_rows(load_table(), kernel.distro_release)[0]
-    bases = archive_mirrors(row, row.archive(package.archive), mirrors)
+    row_id, _, archive_id = package.archive.rpartition(":")
+    row = select_rows(load_table(), row_id or kernel.distro_release)[0]
+    bases = archive_mirrors(row, row.archive(archive_id), mirrors)
     return tuple(f"{base}/{quote(package.path)}" for base in bases)
 
 

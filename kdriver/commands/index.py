@@ -347,6 +347,7 @@ def _print_kernel(kernel: Kernel) -> None:
         ("vouched for", "by signed metadata" if kernel.authenticated else "not all of its packages: unauthenticated"),
         *((("gone", f"from all lists since {kernel.gone}"),) if kernel.gone else ()),
         ("newest of", ", ".join(kernel.named_by) or "-"),
+        *((("twin of", f"{kernel.twin_of}: these packages are that kernel's"),) if kernel.twin_of else ()),
         ("headers", _headers_size(kernel)),
     )
     for name, value in facts:
