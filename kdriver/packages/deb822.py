@@ -62,8 +62,7 @@ def parse_relations(value: str) -> tuple[tuple[Relation, ...], ...]:
 
 
 def _relation(text: str) -> Relation:
-    # One space for any number: where several optional parts are spaced, a pattern's cost grows with a power of them.
-    match = _RELATION.match(" ".join(text.split()))
+    match = _RELATION.match(text.strip())
     if match is None:
         raise ValueError(f"no relation: {text.strip()!r}")
     operator = {"<": "<=", ">": ">="}.get(match["operator"] or "", match["operator"] or "")

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-/* Cgroups in kernfs, and kernfs_node.__parent: since 6.15. */
-#include <linux/cgroup.h>
+/* kernfs_node.__parent: since 6.15. */
 #include <linux/kernfs.h>
 
-void *kd_probe(struct cgroup *cgroup);
-void *kd_probe(struct cgroup *cgroup)
+void *kd_probe(struct kernfs_node *node);
+void *kd_probe(struct kernfs_node *node)
 {
-	return (void *)cgroup->kn->__parent;
+	return (void *)node->__parent;
 }
