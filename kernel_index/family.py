@@ -30,6 +30,9 @@ class Family(Protocol):
     def release_url(self, mirror: str, suite: str) -> str:
         """The first address that a crawl of the suite asks for."""
 
+    def wanted(self, name: str) -> bool:
+        """Whether a package of that name can be a part of a kernel, or says something of one."""
+
     def fetch(self, question: Question) -> SuiteFetch:
         """The suite's state now. Raises ConfigError, DownloadError or IntegrityError; writes nothing."""
 

@@ -23,7 +23,9 @@ def merge_kernels(old: Sequence[Kernel], found: Sequence[Kernel], *, today: str 
 
 
 def _left(kernel: Kernel, today: str) -> Kernel:
-    """A kernel none of whose packages any suite has."""
+    """A kernel none of whose packages any suite has. One that was imported or added from a folder was never in any."""
+    if any(_has_own_address(package) for package in kernel.packages):
+        return kernel
     return dataclasses.replace(
         kernel,
         named_by=(),
@@ -56,6 +58,10 @@ def ordered_packages(packages: Mapping[PackageRole, Package]) -> tuple[Package, 
 
 def _unlisted(package: Package) -> Package:
     """A package that no list names any more. What was once found out about its address stays."""
-    if package.state is not PackageState.INDEXED:
+    if package.state is not PackageState.INDEXED or _has_own_address(package):
         return package
     return dataclasses.replace(package, state=PackageState.UNLISTED)
+
+
+def _has_own_address(package: Package) -> bool:
+    return "://" in package.path

@@ -9,8 +9,9 @@ from pathlib import Path
 from kdriver.core.errors import ConfigError, NotFoundError
 from kdriver.core.kernel import Kernel
 from kernel_index.family import family_of
-from kernel_index.store import opened
+from kernel_index.store import Store, opened
 from kernel_index.table import DistroRow, load_table, select_rows
+from kernel_index.twins import REBUILDS, as_twin, find_twin, row_of_release, twin_release
 
 NEWEST = "newest"
 KERNEL_HELP = (
@@ -46,9 +47,25 @@ def find_kernels(
         try:
             return select_kernels(near, distro=distro, kernel=kernel, flavour=flavour, arch=arch)
         except NotFoundError:
+            twin = _twin(store, distro, kernel, arch)
+            if twin is not None:
+                return (twin,)
             # Only all of them can say what is near.
             every = store.kernels(releases=ids, arch=arch)
     return select_kernels(every, distro=distro, kernel=kernel, flavour=flavour, arch=arch)
+
+
+def _twin(store: Store, distro: str | None, kernel: str | None, arch: str) -> Kernel | None:
+    """A kernel of RHEL that is not in the index, with the packages of the rebuild that has the same release."""
+    rows = load_table()
+    release = twin_release(kernel or "", select_rows(rows, distro) if distro is not None else ())
+    for family, rebuilds in REBUILDS.items() if release else ():
+        row = row_of_release(release, select_rows(rows, distro), family)
+        ids = [one.id for one in rows if one.family in rebuilds]
+        twin = find_twin(store.kernels(releases=ids, arch=arch, name=release), release, arch, family)
+        if row is not None and twin is not None:
+            return as_twin(twin, row)
+    return None
 
 
 def select_kernels(

@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from kdriver.core.kernel import Kernel, PackageRole
 from kernel_index.hosts import ENTERPRISE, HostFacts
 from kernel_index.nearest import distance
+from kernel_index.store import opened
+from kernel_index.table import load_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +137,26 @@ def _has_headers(kernel: Kernel) -> bool:
 
 def _remarks(kernel: Kernel) -> tuple[str, ...]:
     remarks = []
-    if getattr(kernel, "gone", ""):
-        remarks.append(f"{kernel.key} is in no repository any more since {kernel.gone}")  # type: ignore[attr-defined]
+    if kernel.gone:
+        remarks.append(f"{kernel.key} is in no repository any more since {kernel.gone}")
     if not _has_headers(kernel):
         remarks.append(f"{kernel.key}: its headers were never seen, nothing can be built for it")
     if not kernel.authenticated:
         remarks.append(f"{kernel.key} is not authenticated: nothing built from it is published by default")
     return tuple(remarks)
+
+
+def resolve_in_index(host: HostFacts, path: Path | None = None) -> Resolution:
+    """resolve among the kernels of the index in a folder, reading no more of it than is needed.
+
+    Raises NotFoundError where there is no index.
+    """
+    with opened(path) as store:
+        same_name = store.kernels(arch=host.arch, name=host.release)
+        answer = resolve(host, same_name)
+        if answer.kernel is not None:
+            return answer
+        related = [row.id for row in load_table() if row.family in host.candidates]
+        others = store.kernels(releases=related, arch=host.arch)
+    known = {(one.distro_release, one.key) for one in others}
+    return resolve(host, (*others, *(one for one in same_name if (one.distro_release, one.key) not in known)))

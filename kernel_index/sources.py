@@ -84,10 +84,14 @@ def _archive_on(url: str, row: DistroRow, archive: Archive) -> str:
 def package_urls(kernel: Kernel, package: Package, mirrors: Sequence[str] = ()) -> tuple[str, ...]:
     """The addresses of a kernel's package in the order to be tried. mirrors: as --mirror's values.
 
+    A package that was imported or lies in a folder has its own address, which is the only one.
     Raises NotFoundError for a distribution release or archive that the table does not have.
     """
-    row = select_rows(load_table(), kernel.distro_release)[0]
-    bases = archive_mirrors(row, row.archive(package.archive), mirrors)
+    if "://" in package.path:
+        return (package.path,)
+    row_id, _, archive_id = package.archive.rpartition(":")
+    row = select_rows(load_table(), row_id or kernel.distro_release)[0]
+    bases = archive_mirrors(row, row.archive(archive_id), mirrors)
     return tuple(f"{base}/{quote(package.path)}" for base in bases)
 
 

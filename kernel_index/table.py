@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import difflib
+import functools
 import os
 import re
 import tomllib
@@ -109,6 +110,17 @@ def load_table(path: Path | None = None) -> tuple[DistroRow, ...]:
     Raises ConfigError that lists every fault of the file.
     """
     path = path or Path(os.environ.get("KDRIVER_DISTROS") or _TABLE)
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}", hint="Check KDRIVER_DISTROS.") from error
+    return _read_table(path, (state.st_mtime_ns, state.st_size, state.st_ino))
+
+
+@functools.lru_cache(maxsize=8)
+def _read_table(path: Path, state: tuple[int, int, int]) -> tuple[DistroRow, ...]:
+    """The file in that state: one query asks for the table several times, and reading it takes longer than the rest."""
+    del state
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

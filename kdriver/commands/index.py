@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kdriver.commands import index_archive
+from kdriver.commands import index_archive, index_difference, index_exchange, index_resolve
 from kdriver.core import console
 from kdriver.core.kernel import Kernel, Package, PackageRole, PackageState
 from kernel_index.query import KERNEL_HELP
@@ -347,6 +347,7 @@ def _print_kernel(kernel: Kernel) -> None:
         ("vouched for", "by signed metadata" if kernel.authenticated else "not all of its packages: unauthenticated"),
         *((("gone", f"from all lists since {kernel.gone}"),) if kernel.gone else ()),
         ("newest of", ", ".join(kernel.named_by) or "-"),
+        *((("twin of", f"{kernel.twin_of}: these packages are that kernel's"),) if kernel.twin_of else ()),
         ("headers", _headers_size(kernel)),
     )
     for name, value in facts:
@@ -359,3 +360,14 @@ def _print_kernel(kernel: Kernel) -> None:
 
 
 command.add_command(index_archive.command)
+
+
+for _command in (
+    index_resolve.command,
+    index_difference.diff,
+    index_difference.stats,
+    index_exchange.export,
+    index_exchange.import_,
+    index_exchange.add,
+):
+    command.add_command(_command)

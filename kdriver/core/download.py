@@ -7,9 +7,11 @@ import errno
 import hashlib
 import logging
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import requests
 
@@ -114,6 +116,9 @@ def cached(
             return destination
         logger.warning("%s: the cached file is damaged, downloading it again", destination)
         destination.unlink(missing_ok=True)
+    local = next((url for url in urls if url.startswith("file://")), "")
+    if local:
+        return _copied(local, destination, sha256)
     return fetch(urls, destination, size_bytes=size_bytes, sha256=sha256, progress=progress, http=http)
 
 
@@ -180,6 +185,26 @@ def file_digest(path: Path, like: str) -> str:
     """The digest of a file's bytes by the algorithm of another digest, lower-case hex."""
     with path.open("rb") as source:
         return hashlib.file_digest(source, algorithm_of(like)).hexdigest()
+
+
+def _copied(url: str, destination: Path, sha256: str) -> Path:
+    """A file of this machine, where a package was added to the index from a folder."""
+    source = Path(unquote(urlsplit(url).path))
+    part = destination.with_name(f"{destination.name}.copy")
+    wanted = _Wanted(destination, None, sha256, LIMIT_BYTES, None, Http())
+    if not source.is_file():
+        raise DownloadError(f"{source}: the file is not there any more", hint="Bring it back, or add its folder anew.")
+    with _writable(wanted):
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, part)
+        if file_sha256(part) != sha256:
+            part.unlink(missing_ok=True)
+            raise IntegrityError(
+                f"{source}: the file has changed since it was added to the index",
+                hint="Add its folder anew with `kdriver index add`.",
+            )
+        part.replace(destination)
+    return destination
 
 
 def file_sha256(path: Path) -> str:

@@ -14,6 +14,8 @@ class PackageRole(StrEnum):
     HEADERS_COMMON = "headers-common"
     KBUILD = "kbuild"
     IMAGE = "image"
+    MODULES_CORE = "modules-core"
+    """Those modules that a kernel may need to boot, where they lie apart (el9 and later)."""
     MODULES = "modules"
 
 
@@ -34,7 +36,7 @@ class Package:
     """One package file as a distribution's signed metadata describes it.
 
     path: relative to the archive's base URL. archive: which of the distribution's archives holds it (a key
-    of its row, such as `main` or `security`). sha256: lower-case hex; empty where the repository
+    of its row, such as `main` or `security`; of another row `centos8:vault`). sha256: lower-case hex; empty where the repository
     names none; sha512: then, its SHA-512 (Ubuntu from 26.10 on).
     state: served, gone: it left the lists, and its address was asked since. authenticated: its digest was seen
     in signed metadata, now or once.
@@ -98,7 +100,8 @@ class Kernel:
     named_by: the metapackages that name this kernel as their newest now: `linux-image-amd64`; with the suite in
     front (`bookworm-backports/linux-image-amd64`) where it is one that apt takes nothing from by itself.
     authenticated: signed metadata vouches for all of its packages. gone: the UTC date since which no suite has
-    any of its packages; empty while one has.
+    any of its packages; empty while one has. twin_of: the key of another distribution's kernel of the same release
+    whose packages these are, because its own are not to be had (kernel_index/twins.py); empty for its own.
     """
 
     distro: str
@@ -116,6 +119,7 @@ class Kernel:
     last_seen: str = ""
     named_by: tuple[str, ...] = ()
     gone: str = ""
+    twin_of: str = ""
 
     @property
     def key(self) -> str:
@@ -144,6 +148,7 @@ class Kernel:
             "last_seen": self.last_seen,
             "named_by": list(self.named_by),
             "gone": self.gone,
+            "twin_of": self.twin_of,
             "packages": [package.to_json() for package in self.packages],
         }
 

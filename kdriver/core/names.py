@@ -13,37 +13,41 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import NameResolutionError, NewConnectionError
 
 KEPT_S = 300.0
 """How long an answer is used: far longer than an update takes, far shorter than a server's move."""
-FAILURE_KEPT_S = 20.0
-"""How long a name counts as unknown."""
+
+UNKNOWN_KEPT_S = 20.0
+"""How long a host that does not exist is not looked up again: an index has sixty repositories on one host."""
+
+_UNKNOWN = (socket.EAI_NONAME, socket.EAI_NODATA)
 
 _lock = threading.Lock()
-_answers: dict[tuple[str, int], tuple[float, str | OSError]] = {}
+_answers: dict[tuple[str, int], tuple[float, str]] = {}
+_unknown: dict[str, tuple[float, int, str]] = {}
 
 
 def address_of(host: str, port: int) -> str:
-    """An address of a host, by getaddrinfo(3)'s order. Raises OSError, of which socket.gaierror is one."""
+    """An address of a host, by getaddrinfo(3)'s order. Raises socket.gaierror."""
     with _lock:
-        when, answer = _answers.get((host, port), (-KEPT_S, ""))
-        kept_s = FAILURE_KEPT_S if isinstance(answer, OSError) else KEPT_S
-        if time.monotonic() - when > kept_s:
-            answer = _looked_up(host, port)
-            _answers[host, port] = (time.monotonic(), answer)
-    if isinstance(answer, OSError):
-        raise answer
-    return answer
+        when, address = _answers.get((host, port), (0.0, ""))
+        if not address or time.monotonic() - when > KEPT_S:
+            address = _looked_up(host, port)
+            _answers[host, port] = (time.monotonic(), address)
+        return address
 
 
-def _looked_up(host: str, port: int) -> str | OSError:
+def _looked_up(host: str, port: int) -> str:
+    when, number, text = _unknown.get(host, (0.0, 0, ""))
+    if number and time.monotonic() - when < UNKNOWN_KEPT_S:
+        raise socket.gaierror(number, text)
     try:
         return str(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][4][0])
-    except OSError as error:
-        return error
-    except UnicodeError as error:
-        return socket.gaierror(socket.EAI_NONAME, str(error))
+    except socket.gaierror as error:
+        # A resolver that could not ask (EAI_AGAIN) may answer the next time.
+        if error.errno in _UNKNOWN:
+            _unknown[host] = (time.monotonic(), error.errno, error.strerror or "")
+        raise
 
 
 def forget(host: str, port: int) -> None:
@@ -58,9 +62,11 @@ class _LooksUpOnce(HTTPConnection):
         try:
             self._dns_host = address_of(name, self.port or self.default_port)
         except socket.gaierror as error:
-            raise NameResolutionError(self.host, self, error) from error
-        except OSError as error:
-            raise NewConnectionError(self, f"the host could not be looked up: {error}") from error
+            # Not asked again, as urllib3 would: outside the lock that makes one of those bursts.
+            raise urllib3.exceptions.NameResolutionError(name, self, error) from error
+        except (OSError, UnicodeError):
+            # urllib3 asks again and turns the error into one of its own.
+            return super()._new_conn()
         try:
             return super()._new_conn()
         except urllib3.exceptions.HTTPError:

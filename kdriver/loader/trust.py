@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from kdriver.core.errors import ConfigError
 from kdriver.loader.state import State, replace_file
-from kdriver.repository.client import Trust, fetch_root, normal_url, settle, staged
+from kdriver.repository.client import Trust, fetch_root, is_root, normal_url, settle, staged
 
 
 @contextmanager
@@ -75,7 +75,11 @@ def _scratch(folder: Path) -> Iterator[Path]:
 
 
 def _read_trust_file(path: Path) -> bytes:
+    hint = "Name the repository's root.json with --trust."
     try:
-        return path.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}", hint="Name the repository's root.json with --trust.") from error
+        raise ConfigError(f"{path}: {error.strerror}", hint=hint) from error
+    if not is_root(content):
+        raise ConfigError(f"{path}: is no signed root of a repository", hint=hint)
+    return content

@@ -173,6 +173,16 @@ def fetch_root(url: str) -> bytes:
     return bytes(content)
 
 
+def is_root(content: bytes) -> bool:
+    """Whether that is root metadata, signed by its own keys."""
+    try:
+        root: Metadata[Root] = Metadata.from_bytes(content)
+        root.verify_delegate("root", root)
+    except (RepositoryError, ValueError, TypeError):
+        return False
+    return True
+
+
 @contextmanager
 def staged(trust_dir: Path) -> Iterator[Path]:
     """A copy of a trust folder that takes its place when the block ends well (or with NotFoundError), and vanishes when

@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from kdriver.core.errors import ConfigError, IntegrityError
+from kdriver.packages.openpgp import judged_signatures
 
 _WEAK_DIGESTS = {"1": "MD5", "2": "SHA-1", "3": "RIPEMD-160"}
 """RFC 9580 9.5: hash algorithms that collide or nearly do."""
@@ -82,11 +83,10 @@ def judge_status(status: str, *, signed_by: Collection[str], subject: str, archi
     hint = "Use another mirror; if every mirror says so, do not trust the network you are on."
     if "BADSIG" in words:
         raise IntegrityError(f"{subject}: the signature does not match the text", hint=hint)
-    valid = [line for line in lines if line and line[0] == "VALIDSIG"]
-    good = [line for line in valid if line[-1] in signed_by and line[8] not in _WEAK_DIGESTS]
-    if good and "GOODSIG" in words:
-        return
-    if good and archived and words & {"EXPKEYSIG", "EXPSIG"} and "REVKEYSIG" not in words:
+    judged = judged_signatures(lines)
+    valid = [line for _, line in judged]
+    pinned = {word for word, line in judged if line[-1] in signed_by and line[8] not in _WEAK_DIGESTS}
+    if "GOODSIG" in pinned or (archived and pinned & {"EXPKEYSIG", "EXPSIG"} and "REVKEYSIG" not in words):
         return
     if not valid and "ERRSIG" not in words and "NODATA" in words:
         raise IntegrityError(f"{subject}: it is not signed", hint=hint)

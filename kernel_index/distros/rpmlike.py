@@ -53,28 +53,24 @@ class Offer:
 
 @dataclass(slots=True)
 class _Parts:
-    """The offers of one kernel, by role and name; of equal packages the first that is authenticated."""
+    """The offers of one kernel, by role; of equal packages the first that is authenticated."""
 
     release: Release
-    by_name: dict[tuple[PackageRole, str], Offer] = field(default_factory=dict)
+    by_role: dict[PackageRole, Offer] = field(default_factory=dict)
     checked: str = ""
 
     def add(self, offer: Offer) -> None:
-        key = (offer.part.role, offer.package.name)
-        known = self.by_name.get(key)
+        known = self.by_role.get(offer.part.role)
         if known is None or (offer.authenticated and not known.authenticated):
-            self.by_name[key] = offer
+            self.by_role[offer.part.role] = offer
         self.checked = max(self.checked, offer.checked)
 
     def one(self, role: PackageRole) -> Offer | None:
-        return next((offer for (of, _), offer in self.by_name.items() if of is role), None)
+        return self.by_role.get(role)
 
     def sorted(self) -> list[Offer]:
-        """By role; of the modules those in the core package first, for without them nothing boots."""
-        return sorted(
-            self.by_name.values(),
-            key=lambda one: (_ROLES.index(one.part.role), not one.package.name.endswith("-core"), one.package.name),
-        )
+        """By role, one of each: two packages of one name and version in two repositories are the same."""
+        return sorted(self.by_role.values(), key=lambda one: _ROLES.index(one.part.role))
 
 
 class RpmLike:
@@ -206,7 +202,7 @@ class RpmLike:
             packages=tuple(_package(offer) for offer in parts.sorted()),
             compiler=compiler_of(release, of_headers),
             libc=libc_of(release, of_headers),
-            authenticated=all(offer.authenticated for offer in parts.by_name.values()),
+            authenticated=all(offer.authenticated for offer in parts.by_role.values()),
             last_seen=parts.checked,
             named_by=named.get((release.text, version), ()),
         )

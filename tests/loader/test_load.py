@@ -97,6 +97,15 @@ def test_the_module_of_this_kernel_is_loaded_with_its_record(place: Place) -> No
     assert json.loads(json.dumps(status.to_json()))["module"]["parameters"] == {"size": "8"}
 
 
+def test_other_parameters_for_a_loaded_module_are_not_passed_over_in_silence(place: Place) -> None:
+    place.publish()
+    place.load(parameters="size=8")
+    report = place.load(parameters="size=16")
+    assert report.outcome is Outcome.ALREADY
+    assert report.evidence == ("parameters stay as they are (size=8); `kdriver unload` first to change them",)
+    assert place.load(parameters="size=8").evidence == place.load().evidence == ()
+
+
 def test_loading_again_does_nothing(place: Place) -> None:
     place.publish()
     place.load()

@@ -69,7 +69,7 @@ def test_a_kernel_of_el9_is_put_together_from_two_repositories() -> None:
     assert parts(found[f"{version}.x86_64"]) == [
         "headers kernel-devel",
         "image kernel-core",
-        "modules kernel-modules-core",
+        "modules-core kernel-modules-core",
         "modules kernel-modules",
     ]
     assert found[f"{version}.x86_64"].compiler == "gcc-11.4.1"
