@@ -22,7 +22,7 @@ from kdriver.core.http import Http, StatusError
 from kdriver.core.kernel import Kernel, Package, PackageRole, PackageState
 from kernel_index.family import family_of
 from kernel_index.merge import ordered_packages
-from kernel_index.sources import package_urls
+from kernel_index.sources import package_client, package_urls
 from kernel_index.store import locked, opened
 
 logger = logging.getLogger(__name__)
@@ -94,6 +94,7 @@ def _served_size(kernel: Kernel, package: Package, http: Http) -> int | None:
     """The size that a server gives for the package; -1 where all say that it is gone, None where nobody can say."""
     gone = 0
     urls = package_urls(kernel, package)
+    http = package_client(kernel, package, http)
     for url in urls:
         try:
             with http.retrying(url, functools.partial(http.open, url, method="HEAD")) as response:
@@ -165,6 +166,7 @@ def _keep(kernel: Kernel, package: Package, http: Http) -> tuple[Kept, Package]:
 
 def _fetched(kernel: Kernel, package: Package, folder: Path, http: Http) -> Package:
     urls = package_urls(kernel, package)
+    http = package_client(kernel, package, http)
     size_bytes = package.size_bytes or None
     if package.digest:
         there = download.by_digest(folder, package.digest, package.file_name)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from kdriver.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from kdriver.core.http import Http
     from kdriver.core.kernel import Kernel, Package, PackageRole
     from kernel_index.suites import Question, Suite, SuiteFetch
     from kernel_index.table import Archive, DistroRow
@@ -32,6 +33,10 @@ class Family(Protocol):
 
     def wanted(self, name: str) -> bool:
         """Whether a package of that name can be a part of a kernel, or says something of one."""
+
+    def client(self, http: Http, archive: Archive) -> Http:
+        """What to ask an archive for packages with: `http`, with credentials where the archive needs some. Raises
+        ConfigError where they are missing."""
 
     def fetch(self, question: Question) -> SuiteFetch:
         """The suite's state now. Raises ConfigError, DownloadError or IntegrityError; writes nothing."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from kdriver.core.errors import ConfigError
+from kdriver.core.http import Http
 from kdriver.core.kernel import Kernel, Package
 from kernel_index.family import family_of
 from kernel_index.table import Archive, DistroRow, load_table, select_rows
@@ -89,10 +90,26 @@ def package_urls(kernel: Kernel, package: Package, mirrors: Sequence[str] = ()) 
     """
     if "://" in package.path:
         return (package.path,)
+    row, archive = _place_of(kernel, package)
+    return tuple(f"{base}/{quote(package.path)}" for base in archive_mirrors(row, archive, mirrors))
+
+
+def package_client(kernel: Kernel, package: Package, http: Http | None = None) -> Http:
+    """What to ask those addresses with: `http`, with credentials where the package's archive needs some.
+
+    Raises ConfigError where they are missing, NotFoundError as package_urls.
+    """
+    http = http or Http()
+    if "://" in package.path:
+        return http
+    row, archive = _place_of(kernel, package)
+    return family_of(row.family).client(http, archive)
+
+
+def _place_of(kernel: Kernel, package: Package) -> tuple[DistroRow, Archive]:
     row_id, _, archive_id = package.archive.rpartition(":")
     row = select_rows(load_table(), row_id or kernel.distro_release)[0]
-    bases = archive_mirrors(row, row.archive(archive_id), mirrors)
-    return tuple(f"{base}/{quote(package.path)}" for base in bases)
+    return row, row.archive(archive_id)
 
 
 def read_os_release(files: Sequence[Path] = OS_RELEASE_FILES) -> Mapping[str, str]:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kdriver.core.http import Http
 from kdriver.core.kernel import Kernel, Package, PackageRole
 from kdriver.packages.deb822 import Relation, parse_relations
 from kdriver.packages.versions import satisfies, version_key
@@ -112,6 +113,11 @@ class DebianLike:
         """Family.missing: nothing."""
         del row, archive
         return ""
+
+    def client(self, http: Http, archive: Archive) -> Http:
+        """Family.client: as it is."""
+        del archive
+        return http
 
     def wanted(self, name: str) -> bool:
         """Whether a package can be a part of a kernel."""

@@ -90,7 +90,7 @@ class RedHat(RpmLike):
         return ""
 
     def client(self, http: Http, archive: Archive) -> Http:
-        """RpmLike.client: with the entitlement, where the archive asks for one."""
+        """Family.client: with the entitlement, where the archive asks for one."""
         if archive.credentials != ENTITLEMENT:
             return http
         entitlement = find_entitlement()

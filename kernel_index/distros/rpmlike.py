@@ -114,10 +114,7 @@ class RpmLike:
         return fetch_repository(RepositoryRequest(asked, keys, self.wanted))
 
     def client(self, http: Http, archive: Archive) -> Http:
-        """What to ask an archive with, also for its packages: `http`, with credentials where the archive needs some.
-
-        Raises ConfigError where they are missing.
-        """
+        """Family.client: as it is."""
         del archive
         return http
 

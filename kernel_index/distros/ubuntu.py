@@ -10,9 +10,11 @@ depend on the newest image, on 16.04 also on the unsigned one as an alternative.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 
+from kdriver.core.http import Http
 from kernel_index.distros.deblike import DebianLike
 from kernel_index.suites import Question, SuiteFetch
 from kernel_index.table import Archive, DistroRow
@@ -42,18 +44,12 @@ class Ubuntu(DebianLike):
 
     def fetch(self, question: Question) -> SuiteFetch:
         """Family.fetch; an archive for subscribers is asked with their token (apt's login `bearer`)."""
-        return super().fetch(with_token(question))
+        return super().fetch(dataclasses.replace(question, http=self.client(question.http, question.archive)))
 
-
-def with_token(question: Question) -> Question:
-    """The question with a login where its archive asks for one."""
-    variable = _TOKEN_VARIABLES.get(question.archive.credentials, "")
-    if not variable:
-        return question
-    import dataclasses
-
-    http = question.http.with_login("bearer", os.environ.get(variable, ""))
-    return dataclasses.replace(question, http=http)
+    def client(self, http: Http, archive: Archive) -> Http:
+        """Family.client: with the token of a subscription where the archive asks for one."""
+        variable = _TOKEN_VARIABLES.get(archive.credentials, "")
+        return http.with_login("bearer", os.environ.get(variable, "")) if variable else http
 
 
 FAMILY = Ubuntu()
