@@ -151,7 +151,9 @@ class Store:
         releases: row ids. name: a key or a `uname -r`. named: only those that a metapackage names.
         """
         terms, values = _where(releases, arch, name, flavour, named)
-        query = f"SELECT document, last_seen FROM kernels{terms} ORDER BY distro_release, position"
+        # SQLite would go through all kernels of the releases by the primary key, documents and all.
+        source = "kernels INDEXED BY kernels_named" if named and name is None else "kernels"
+        query = f"SELECT document, last_seen FROM {source}{terms} ORDER BY distro_release, position"
         return tuple(_decoded(*found) for found in self._connection.execute(query, values))
 
     def count(self, row_id: str) -> int:
@@ -319,7 +321,9 @@ def _where(
     terms: list[str] = []
     values: list[str] = []
     if releases is not None:
-        terms.append(f"distro_release IN ({', '.join('?' * len(releases))})")
+        # The plus keeps a search by name from going by the primary key instead.
+        column = "distro_release" if name is None else "+distro_release"
+        terms.append(f"{column} IN ({', '.join('?' * len(releases))})")
         values.extend(releases)
     for column, value in (("arch", arch), ("flavour", flavour)):
         if value is not None:
