@@ -184,6 +184,10 @@ def command(
     if dry_run:
         click.echo(" ".join(argv))
         return
+    if chosen.partition(":")[0] != DriverKind.KMOD and not Path(chosen).exists():
+        raise NotFoundError(
+            f"{chosen}: no such driver file", hint="Name an eBPF object, or kmod for the loaded module."
+        )
     try:
         os.execv(argv[0], argv)
     except OSError as error:
