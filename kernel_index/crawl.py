@@ -179,8 +179,8 @@ def run_update(
     """Update the index, and return one result per plan.
 
     A suite that fails keeps its last good state and is named in its row's result; the index is then partial.
-    Raises ConfigError at once when the machine lacks something, or when another update is running; the error
-    of the first suite when of all rows not one suite could be asked.
+    Raises ConfigError when another update is running; the error of the first suite when of all rows not one suite
+    could be asked.
     """
     options = options or UpdateOptions()
     now = now or datetime.datetime.now(datetime.UTC)
@@ -280,9 +280,8 @@ def _ask(question: Question, run: _Run) -> _Answered:
     try:
         fetched = family_of(question.row.family).fetch(question)
         return _Answered(question.source, question.previous, fetched, None)
-    except ConfigError:
-        raise
-    except (DownloadError, IntegrityError) as error:
+    except (ConfigError, DownloadError, IntegrityError) as error:
+        # A key or a tool that is missing for one distribution keeps no other from being asked.
         logger.info("%s", error.message)
         return _Answered(question.source, question.previous, None, error)
     finally:

@@ -27,6 +27,9 @@ T = TypeVar("T")
 TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Answers that may differ a moment later (RFC 9110, RFC 6585); every other 4xx and 5xx is final."""
 
+UNREACHABLE_S = 60.0
+"""How long a host that nothing reached, in all attempts, is left alone."""
+
 CHUNK_BYTES = 1 << 16
 
 
@@ -76,7 +79,7 @@ class Http:
         self.policy = policy or RetryPolicy()
         self._sleep = sleep
         self._local = threading.local()
-        self._unreachable: dict[str, str] = {}
+        self._unreachable: dict[str, tuple[float, str]] = {}
         self._client: tuple[str, str] | None = None
         self._ca: str = os.environ.get("KDRIVER_CA_BUNDLE", "")
         self._login: tuple[str, str] | None = None
@@ -108,9 +111,9 @@ class Http:
         """Start a request; the body is not read yet. Raises TransientError or StatusError (status 416 and 304 are
         returned), DownloadError for an address or certificate that no retry mends."""
         timeout = (self.policy.connect_timeout_s, self.policy.read_timeout_s)
-        known = self._unreachable.get(urlsplit(url).netloc, "") if self.policy.attempts == 1 else ""
-        if known:
-            raise TransientError(f"{redact(url)}: {known}", reached=False)
+        when, said = self._unreachable.get(urlsplit(url).netloc, (0.0, ""))
+        if said and time.monotonic() - when < UNREACHABLE_S:
+            raise TransientError(f"{redact(url)}: {said}", reached=False)
         # What the environment says of certificates would outweigh a session's own setting, hence per request.
         verify = self._ca or None
         with translated(url):
@@ -130,8 +133,8 @@ class Http:
 
     def retrying(self, url: str, attempt: Callable[[], T]) -> T:
         """Call `attempt` until it raises no TransientError, at most policy.attempts times. A host that no
-        attempt reached is tried only once from then on, and not at all by a policy of one attempt: without a
-        network nobody waits long."""
+        attempt reached is not asked for UNREACHABLE_S, and once at a time after that: without a network nobody
+        waits long."""
         host = urlsplit(url).netloc
         attempts = 1 if host in self._unreachable else self.policy.attempts
         for number in range(1, attempts + 1):
@@ -140,7 +143,7 @@ class Http:
             except TransientError as error:
                 if number == attempts:
                     if not error.reached:
-                        self._unreachable[host] = error.message.rpartition(": ")[2]
+                        self._unreachable[host] = (time.monotonic(), error.message.rpartition(": ")[2])
                     raise
                 delay_s = self._delay_s(number, error)
                 logger.info("%s; attempt %d of %d in %.1f s", error.message, number + 1, attempts, delay_s)

@@ -180,8 +180,8 @@ class DebianLike:
         release = name.removeprefix(prefix).removesuffix("-unsigned").removeprefix("unsigned-")
         return release if name.startswith(prefix) and self.release_pattern.match(release) else ""
 
-    def _named_release(self, package: BinaryPackage, prefix: str) -> Relation | None:
-        """The relation by which a metapackage names the newest package of its kind; None for any other package.
+    def _named_release(self, package: BinaryPackage, prefix: str) -> tuple[Relation, ...]:
+        """The alternatives by which a metapackage names the newest package of its kind; none for any other package.
 
         Up to 6.12 it is a metapackage's only dependency; in 7.x linux-base-* and linux-modules-* stand beside it.
         """
@@ -189,8 +189,8 @@ class DebianLike:
             releases = {self.release_of(relation.name, prefix) for relation in group}
             if len(releases) == 1 and "" not in releases:
                 own = package.name.endswith(next(iter(releases)))
-                return None if own else group[0]
-        return None
+                return () if own else group
+        return ()
 
     def _named_by(self, offers: Offers) -> dict[tuple[str, str], tuple[str, ...]]:
         """(`uname -r`, version) to the metapackages that name it: of each the newest in the suites that apt takes
@@ -201,14 +201,14 @@ class DebianLike:
                 continue
             done: set[str] = set()
             for offer in offers.of(name):
-                release = self._named_release(offer.package, "linux-image-")
+                alternatives = self._named_release(offer.package, "linux-image-")
                 label = name if offer.automatic else f"{offer.suite}/{name}"
-                if not release or label in done:
+                if not alternatives or label in done:
                     continue
                 done.add(label)
-                target = offers.best(release)
+                target = next((best for one in alternatives if (best := offers.best(one)) is not None), None)
                 if target is not None:
-                    key = (self.release_of(release.name, "linux-image-"), target.package.version)
+                    key = (self.release_of(target.package.name, "linux-image-"), target.package.version)
                     named.setdefault(key, []).append(label)
         return {key: tuple(sorted(labels)) for key, labels in named.items()}
 
