@@ -9,6 +9,7 @@ from pathlib import Path
 from kdriver.core.errors import ConfigError, NotFoundError
 from kdriver.core.kernel import Kernel
 from kernel_index.family import family_of
+from kernel_index.nearest import distance
 from kernel_index.store import Store, opened
 from kernel_index.table import DistroRow, load_table, select_rows
 from kernel_index.twins import REBUILDS, as_twin, find_twin, row_of_release, twin_release
@@ -135,7 +136,11 @@ def newest_words(kernels: Sequence[Kernel]) -> dict[str, str]:
 
 
 def near_kernels(kernels: Sequence[Kernel], name: str, count: int = 3) -> tuple[str, ...]:
-    """The kernels of the index whose name is most like `name`, as that is written: keys or releases, likest first."""
+    """The kernels of the index nearest to `name`, as that is written: keys, or releases. A `uname -r` is compared by its
+    numbers and flavour, any other word by its letters."""
+    if name[:1].isdigit():
+        releases = sorted({one.release for one in kernels}, key=lambda one: (distance(name, "", one, ""), one))
+        return tuple(releases[:count])
     names = list(dict.fromkeys(one.key if "/" in name else one.release for one in kernels))
     return tuple(difflib.get_close_matches(name, names, n=count, cutoff=0.0))
 
