@@ -22,8 +22,16 @@ from kernel_index.rows import row_of_part
 from kernel_index.table import DistroRow, select_rows
 
 _ADDRESSES_PER_ENTRY = 64
-_CRAWLER_NAMES = {"debian": "Debian", "ubuntu": "Ubuntu", "centos": "CentOS", "rhel": "Redhat"}
-_CRAWLER_FAMILIES = {"redhat": "rhel", **{name: name for name in ("debian", "ubuntu", "centos", "rhel")}}
+_CRAWLER_NAMES = {
+    "debian": "Debian",
+    "ubuntu": "Ubuntu",
+    "centos": "CentOS",
+    "rhel": "Redhat",
+    "almalinux": "AlmaLinux",
+    "rocky": "RockyLinux",
+}
+_CRAWLER_FAMILIES = {"redhat": "rhel"}
+"""Targets that are called otherwise than the family."""
 _HEADER_ROLES = (PackageRole.HEADERS, PackageRole.HEADERS_COMMON, PackageRole.KBUILD)
 
 
@@ -111,9 +119,10 @@ class _Reader:
             self.refused.append(Refused(where, fault))
             return
         listed = f"{entry['kernelrelease']} {entry['kernelversion']}"
-        family = _CRAWLER_FAMILIES.get(entry["target"].split("-")[0], "")
+        target = entry["target"].split("-")[0]
+        family = _CRAWLER_FAMILIES.get(target, target)
         subject = f"{where} {listed}"
-        if not family:
+        if family not in {row.family for row in self._rows}:
             self.refused.append(Refused(subject, f"target {entry['target']!r}: no distribution of that name is known"))
             return
         parts = _parts(entry["headers"])
