@@ -13,6 +13,7 @@ from kernel_index.hosts import ENTERPRISE, HostFacts
 from kernel_index.nearest import distance
 from kernel_index.store import opened
 from kernel_index.table import load_table
+from kernel_index.twins import REBUILDS, as_twin, find_twin, row_of_release
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,4 +160,18 @@ def resolve_in_index(host: HostFacts, path: Path | None = None) -> Resolution:
         related = [row.id for row in load_table() if row.family in host.candidates]
         others = store.kernels(releases=related, arch=host.arch)
     known = {(one.distro_release, one.key) for one in others}
-    return resolve(host, (*others, *(one for one in same_name if (one.distro_release, one.key) not in known)))
+    every = (*others, *(one for one in same_name if (one.distro_release, one.key) not in known))
+    return _with_twin(resolve(host, every), every)
+
+
+def _with_twin(answer: Resolution, kernels: Sequence[Kernel]) -> Resolution:
+    """Where the nearest is a rebuild of the very release: the host's own kernel with the rebuild's packages, marked by
+    twin_of, for that is what `--kernel` builds."""
+    host = answer.host
+    if answer.nearest is None or answer.nearest.release != host.release or host.distro not in REBUILDS:
+        return answer
+    twin = find_twin(kernels, host.release, host.arch, host.distro)
+    row = row_of_release(host.release, load_table(), host.distro)
+    if twin is None or row is None or answer.nearest.distro == host.distro:
+        return answer
+    return dataclasses.replace(answer, nearest=as_twin(twin, row))
