@@ -365,6 +365,7 @@ def _states(plan: RowPlan, answers: Sequence[_Answered]) -> tuple[SuiteState, ..
     """Of what was asked, then of what was skipped. What may be out of reach is skipped where it is, unless the user
     named this release or a mirror for it and nothing else of it answered."""
     answered = any(answer.fetched is not None for answer in answers)
+    carried = {answer.source.archive for answer in answers if answer.fetched is not None}
     states = []
     for answer in answers:
         source, record = answer.source, _record_of(answer)
@@ -373,7 +374,9 @@ def _states(plan: RowPlan, answers: Sequence[_Answered]) -> tuple[SuiteState, ..
             assert answer.fetched is not None
             states.append(SuiteState(source.suite, source.archive, answer.fetched.outcome, "", *held))
             continue
-        must = source.named or (plan.named and not answered)
+        # A mirror that was named must have something of its archive; of an optional one not everything.
+        named = source.named and not (source.archive in carried and _is_absent(plan.row, answer))
+        must = named or (plan.named and not answered)
         outcome = "skipped" if not must and _may_be_missing(plan.row, answer) else "failed"
         states.append(SuiteState(source.suite, source.archive, outcome, answer.error.message, *held))
     skipped = (SuiteState(skip.suite, skip.archive, "skipped", skip.reason) for skip in plan.skips)
@@ -382,8 +385,12 @@ def _states(plan: RowPlan, answers: Sequence[_Answered]) -> tuple[SuiteState, ..
 
 def _may_be_missing(row: DistroRow, answer: _Answered) -> bool:
     archive = row.archive(answer.source.archive)
-    # To a client with credentials 403 says: not among what yours are good for.
-    statuses = (403, 404, 410) if archive.credentials else (404, 410)
-    absent = isinstance(answer.error, StatusError) and answer.error.status in statuses
+    absent = _is_absent(row, answer)
     unreached = isinstance(answer.error, TransientError) and not answer.error.reached
     return (absent and (archive.optional or archive.archived)) or (unreached and archive.archived)
+
+
+def _is_absent(row: DistroRow, answer: _Answered) -> bool:
+    # To a client with credentials 403 says: not among what yours are good for.
+    statuses = (403, 404, 410) if row.archive(answer.source.archive).credentials else (404, 410)
+    return isinstance(answer.error, StatusError) and answer.error.status in statuses

@@ -6,7 +6,7 @@ Three ways:
   ask for it say `credentials = "entitlement"`.
 - A Satellite, Pulp or reposync mirror: `--mirror local=URL`, or KDRIVER_MIRROR=local=URL. The archive `local` has no
   mirror of its own.
-- A folder of packages, which is no archive: `kdriver index import`.
+- A folder of packages, which is no archive: `kdriver index add FOLDER --distro rhel8`.
 """
 
 from __future__ import annotations
@@ -79,13 +79,12 @@ class RedHat(RpmLike):
 
     def missing(self, row: DistroRow, archive: Archive) -> str:
         """Family.missing: what a person has to supply."""
-        del row
         if archive.credentials == ENTITLEMENT and find_entitlement() is None:
             return (
                 f"no entitlement: set {CERTIFICATE} and {KEY} to the files of one (on a subscribed host those in "
                 f"{_HOST_ENTITLEMENTS} are found), or name a Satellite, Pulp or reposync mirror with "
-                "--mirror local=URL, or import a folder of packages with `kdriver index import`; without any, kernels "
-                "of CentOS, AlmaLinux and Rocky of the same release serve as twins"
+                f"--mirror local=URL, or add a folder of packages with `kdriver index add FOLDER --distro {row.id}`; "
+                "without any, kernels of CentOS, AlmaLinux and Rocky of the same release serve as twins"
             )
         return ""
 
