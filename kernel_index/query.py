@@ -136,8 +136,9 @@ def newest_words(kernels: Sequence[Kernel]) -> dict[str, str]:
 
 
 def near_kernels(kernels: Sequence[Kernel], name: str, count: int = 3) -> tuple[str, ...]:
-    """The kernels of the index nearest to `name`, as that is written: keys, or releases. A `uname -r` is compared by its
-    numbers and flavour, any other word by its letters."""
+    """The kernels of the index nearest to `name`, as that is written: keys, or releases.
+
+    A `uname -r` is compared by its numbers and flavour, any other word by its letters."""
     if name[:1].isdigit():
         releases = sorted({one.release for one in kernels}, key=lambda one: (distance(name, "", one, ""), one))
         return tuple(releases[:count])
