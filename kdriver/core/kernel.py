@@ -36,8 +36,8 @@ class Package:
     """One package file as a distribution's signed metadata describes it.
 
     path: relative to the archive's base URL. archive: which of the distribution's archives holds it (a key
-    of its row, such as `main` or `security`; of another row `centos8:vault`). sha256: lower-case hex; empty where the repository
-    names none; sha512: then, its SHA-512 (Ubuntu from 26.10 on).
+    of its row, such as `main` or `security`; of another row `centos8:vault`). sha256: lower-case hex; empty
+    where the repository names none; sha512: then, its SHA-512 (Ubuntu from 26.10 on).
     state: served, gone: it left the lists, and its address was asked since. authenticated: its digest was seen
     in signed metadata, now or once.
     """

@@ -379,13 +379,15 @@ def read_list(packed: bytes, entry: ListedFile, release: Release, request: Suite
     to more than its Release says. Raises IntegrityError."""
     plain = release.file(re.sub(r"\.(xz|gz)$", "", entry.path))
     limit_bytes = min(plain.size_bytes, _LIST_LIMIT_BYTES) if plain is not None else _LIST_LIMIT_BYTES
-    chosen = wanted_stanzas(_unpacked(packed, entry.path, limit_bytes, request.subject), request.prefix.encode())
+    chosen = wanted_stanzas(
+        _unpacked(packed, entry.path, limit_bytes, request.subject, exact=plain is not None), request.prefix.encode()
+    )
     text = b"\n\n".join(chosen).decode("utf-8", "replace")
     return tuple(read_packages(text, request.wanted, subject=request.subject))
 
 
-def _unpacked(packed: bytes, path: str, limit_bytes: int, subject: str) -> Iterator[bytes]:
-    """The pieces of a list's text."""
+def _unpacked(packed: bytes, path: str, limit_bytes: int, subject: str, *, exact: bool) -> Iterator[bytes]:
+    """The pieces of a list's text. exact: it must be as long as limit_bytes."""
     length = 0
     try:
         for piece in _pieces(packed, path):
@@ -395,6 +397,10 @@ def _unpacked(packed: bytes, path: str, limit_bytes: int, subject: str) -> Itera
             yield piece
     except (lzma.LZMAError, zlib.error, OSError, EOFError) as error:
         raise IntegrityError(f"{subject}: {path} is damaged ({error})", hint="Use another mirror.") from error
+    if length < limit_bytes and exact:
+        raise IntegrityError(
+            f"{subject}: {path} is damaged (it unpacks to {length} of {limit_bytes} bytes)", hint="Use another mirror."
+        )
     if length > limit_bytes:
         raise IntegrityError(f"{subject}: {path} unpacks to more than {limit_bytes} bytes", hint="Use another mirror.")
 
