@@ -15,12 +15,14 @@ from urllib.parse import unquote
 
 @dataclass
 class Fault:
-    """What goes wrong with one answer. cut_after: bytes of the body after which the connection is cut."""
+    """What goes wrong with one answer. cut_after: bytes of the body after which the connection is cut. stall_s: how
+    long nothing comes after the headers."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     cut_after: int | None = None
     body: bytes | None = None
+    stall_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ class FileServer:
                 for name, value in {"Content-Length": str(len(body)), **headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
+                time.sleep(fault.stall_s)
                 sent = 0
                 try:
                     limit = len(body) if fault.cut_after is None else fault.cut_after
