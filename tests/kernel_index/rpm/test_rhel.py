@@ -7,7 +7,9 @@ import logging
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from kdriver.commands.index import command
 from kdriver.core.download import fetch as download
 from kdriver.core.errors import ConfigError, DownloadError, ExitCode
 from kdriver.core.http import Http
@@ -155,3 +157,16 @@ def test_only_archives_that_ask_for_it_are_asked_with_the_entitlement(certificat
     assert FAMILY.client(http, row.archive("cdn")) is not http
     assert not FAMILY.missing(row, row.archive("cdn"))
     assert FAMILY.client(http, dataclasses.replace(row.archive("cdn"), credentials="")) is http
+
+
+def test_what_is_skipped_for_one_reason_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KDRIVER_DISTROS", raising=False)
+    monkeypatch.delenv("KDRIVER_MIRROR", raising=False)
+    monkeypatch.setenv("KDRIVER_INDEX", str(tmp_path / "index"))
+    updated = CliRunner().invoke(command, ["update", "--distro", "rhel9"])
+    assert updated.exit_code == 0
+    lines = [line.split() for line in updated.stdout.splitlines() if " suites " in line]
+    assert [(line[2], line[3]) for line in lines] == [
+        (archive, "skipped") for archive in ("cdn", "eus", "layered", "local")
+    ]
+    assert "KDRIVER_RHEL_CERTIFICATE" in updated.stdout
