@@ -11,11 +11,11 @@ from click.testing import CliRunner
 
 from kdriver.commands.index import command
 from kdriver.core.download import fetch as download
-from kdriver.core.errors import ConfigError, DownloadError, ExitCode
+from kdriver.core.errors import ConfigError, DownloadError, ExitCode, IntegrityError
 from kdriver.core.http import Http
 from kernel_index.crawl import UpdateOptions, plan_update, run_update
 from kernel_index.distros.rhel import FAMILY, Entitlement, find_entitlement
-from kernel_index.sources import package_client, package_urls
+from kernel_index.sources import check_package, package_client, package_urls
 from kernel_index.store import load_kernels
 from kernel_index.table import load_table, select_rows
 from tests.fakes.el_kernels import EL8_UPDATE
@@ -95,6 +95,10 @@ def test_with_an_entitlement_lists_headers_and_packages_are_fetched(
             sha256=package.sha256, http=package_client(kernel, package),
         )  # fmt: skip
         assert file.read_bytes() == yum.packages[package.file_name].read_bytes()
+        assert check_package(kernel, package, file) == file
+        file.write_bytes(file.read_bytes()[:-1] + b"!")
+        with pytest.raises(IntegrityError, match="its payload differs from the digest that was signed"):
+            check_package(kernel, package, file)
         with pytest.raises(DownloadError):
             download(package_urls(kernel, package), tmp_path / "other.rpm", size_bytes=None, sha256=None, http=Http())
     logged = caplog.text
