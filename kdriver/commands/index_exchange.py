@@ -49,9 +49,11 @@ def export(distro: str | None, form: str, arch: str, out: Path | None, as_json: 
     rows = read_rows(distro=distro)
     if form == _PLAIN:
         document: dict[str, Any] = export_index(rows)
+        count = sum(len(row.kernels) for row in rows)
     else:
         kernels = [kernel for row in rows for kernel in row.kernels if kernel.arch == arch]
         document = export_crawler(kernels, package_urls)
+        count = sum(map(len, document.values()))
     if out is None:
         console.print_json(document)
         return
@@ -61,11 +63,10 @@ def export(distro: str | None, form: str, arch: str, out: Path | None, as_json: 
         out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{out}: {error.strerror}", hint="Name a file that you may write.") from error
-    counts = {"releases": len(rows), "kernels": sum(len(row.kernels) for row in rows)}
     if as_json:
-        console.print_json({"file": str(out), "format": form, **counts})
+        console.print_json({"file": str(out), "format": form, "kernels": count})
     else:
-        click.echo(f"{out}: {counts['kernels']} kernels of {counts['releases']} releases", err=True)
+        click.echo(f"{out}: {count} kernels", err=True)
 
 
 @click.command("import")
