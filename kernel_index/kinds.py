@@ -5,6 +5,7 @@ from __future__ import annotations
 from kdriver.core.artifact import DriverKind
 from kdriver.core.kernel import Kernel
 from kdriver.packages.rpmversions import compare_segments
+from kdriver.packages.versions import compare
 from kernel_index.releases import Grammar, parse_release
 from kernel_index.table import DistroRow
 
@@ -20,9 +21,10 @@ def reason_against(kernel: Kernel, kind: DriverKind, row: DistroRow) -> str:
 
 
 def _is_older(release: str, first: str) -> bool:
-    """By rpm's order of version and build; whatever a name has besides (`rt`, an architecture) does not count."""
+    """By rpm's order of version and build, where whatever a name has besides (`rt`, an architecture) does not count;
+    names of Debian and Ubuntu by dpkg's order."""
     try:
         one, other = parse_release(release, Grammar.RPM), parse_release(first, Grammar.RPM)
     except ValueError:
-        return False
+        return compare(release, first) < 0
     return (compare_segments(one.version, other.version) or compare_segments(one.number, other.number)) < 0

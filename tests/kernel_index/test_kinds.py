@@ -36,6 +36,16 @@ TABLE = load_table(Path(__file__).parents[2] / "kernel_index" / "distros.toml")
             "on Red Hat Enterprise Linux 8 core drivers can work from 4.18.0-193.el8.x86_64 on",
         ),
         ("centos9", "5.14.0-427.el9.x86_64+rt", DriverKind.CORE, ""),
+        ("debian9", "4.19.0-0.bpo.6-amd64", DriverKind.BPF, ""),
+        (
+            "debian9", "4.9.0-19-amd64", DriverKind.BPF,
+            "on Debian 9 (stretch) bpf drivers can work from 4.19.0-0.bpo.1-amd64 on",
+        ),
+        ("ubuntu16.04", "4.15.0-112-generic", DriverKind.BPF, ""),
+        (
+            "ubuntu16.04", "4.4.0-210-generic", DriverKind.BPF,
+            "on Ubuntu 16.04 LTS (Xenial Xerus) bpf drivers can work from 4.15.0-13-generic on",
+        ),
     ],
 )  # fmt: skip
 def test_a_kind_works_from_the_release_that_the_row_names(
