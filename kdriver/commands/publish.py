@@ -30,6 +30,11 @@ KINDS = [str(kind) for kind in DriverKind]
 @click.option("--artifacts", type=click.Path(path_type=Path, exists=True), help="A folder that `build --out` wrote.")
 @click.option("--capture", type=click.Path(path_type=Path, exists=True), help="The kd-capture to publish with them.")
 @click.option("--include-unverified", is_flag=True, help="Publish drivers without a verdict too, marked as such.")
+@click.option(
+    "--include-unauthenticated",
+    is_flag=True,
+    help="Publish drivers of kernels whose packages no signed metadata vouches for too.",
+)
 @click.option("--dry-run", "-n", is_flag=True, help="Say what would be published.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
@@ -42,6 +47,7 @@ def command(
     artifacts: Path | None,
     capture: Path | None,
     include_unverified: bool,
+    include_unauthenticated: bool,
     dry_run: bool,
     as_json: bool,
 ) -> int:
@@ -73,6 +79,7 @@ def command(
         signers,
         candidates,
         include_unverified=include_unverified,
+        include_unauthenticated=include_unauthenticated,
         capture=capture or _capture_tool(driver_src),
         dry_run=dry_run,
     )
