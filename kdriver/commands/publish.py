@@ -106,14 +106,12 @@ def _built_here(driver_src: Path | None) -> tuple[Built, ...]:
 
 
 def _kernels(built: tuple[Built, ...], distro: str | None, kernel: str | None) -> tuple[Kernel, ...]:
-    from kernel_index.query import select_kernels
-    from kernel_index.store import load_kernels
+    from kernel_index.query import find_kernels, find_keys
 
-    indexed = load_kernels()
     if distro or kernel:
-        return tuple(select_kernels(indexed, distro=distro, kernel=kernel))
+        return find_kernels(distro=distro, kernel=kernel)
     keys = kernels_of(built, cache_dir() / "verdicts")
-    found = tuple(one for one in indexed if one.key in keys)
+    found = find_keys(keys)
     missing = sorted(keys - {one.key for one in found})
     if missing:
         raise NotFoundError(
