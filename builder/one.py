@@ -126,4 +126,5 @@ def _record(plan: BuildPlan, bench: Bench, recipe: Recipe, content: bytes, secon
         seconds=round(seconds, 2),
         built_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         vermagic=vermagic,
+        twin_of=plan.twin_of,
     )

@@ -37,6 +37,11 @@ class BuildPlan:
         return CORE_KERNEL if self.kind is DriverKind.CORE else self.kernel.key
 
     @property
+    def twin_of(self) -> str:
+        """The key of the kernel whose headers stand in for this one's; empty for its own, and for a CO-RE object."""
+        return "" if self.kind is DriverKind.CORE else self.kernel.twin_of
+
+    @property
     def packages(self) -> tuple[Package, ...]:
         """The packages that the build needs; none for a CO-RE object."""
         return () if self.kind is DriverKind.CORE or self.skip else header_packages(self.kernel)
@@ -49,6 +54,7 @@ class BuildPlan:
             "kind": str(self.kind),
             "action": action,
             "reason": self.skip,
+            "twin_of": self.twin_of,
             "compiler": self.kernel.compiler if self.kind is DriverKind.KMOD else "clang",
             "packages": [package.file_name for package in self.packages],
             "size_bytes": sum(package.size_bytes for package in self.packages),

@@ -54,6 +54,8 @@ def make_recipe(
         "flags": flags,
         "inputs": [one.to_json() for one in inputs],
     }
+    if plan.twin_of:
+        parts["twin of"] = plan.twin_of
     return Recipe(text, flags, tuple(inputs), content_key(parts))
 
 

@@ -57,5 +57,6 @@ class BuildResult:
             "sha256": self.record.sha256 if self.record else "",
             "size_bytes": self.record.size_bytes if self.record else 0,
             "compiler": self.record.compiler if self.record else "",
+            "twin_of": self.record.twin_of if self.record else "",
             "log": str(self.log) if self.log else None,
         }

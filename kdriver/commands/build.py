@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kdriver.core.artifact import DriverKind
+from kdriver.core.artifact import DriverKind, twin_note
 from kdriver.core.console import print_json, print_table, progress, size
 from kdriver.core.errors import ExitCode
 from kdriver.core.process import stopped_by_sigterm
@@ -135,7 +135,8 @@ def _print_plans(plans: Sequence[BuildPlan], as_json: bool) -> None:
     cells = [
         (
             row["kernel"], row["kind"], row["action"], row["compiler"],
-            f"{len(row['packages'])} ({size(row['size_bytes'])})" if row["packages"] else "", row["reason"],
+            f"{len(row['packages'])} ({size(row['size_bytes'])})" if row["packages"] else "",
+            row["reason"] or twin_note(row["twin_of"]),
         )
         for row in rows
     ]  # fmt: skip
@@ -172,5 +173,5 @@ def _row(result: BuildResult) -> tuple[str, ...]:
         record.compiler if record else "",
         f"{result.seconds:.1f}",
         size(record.size_bytes) if record else "",
-        result.reason,
+        result.reason or twin_note(record.twin_of if record else ""),
     )

@@ -10,6 +10,11 @@ CORE_KERNEL = "any/x86_64"
 """The kernel that a CO-RE artifact names: it serves every kernel of the architecture that has BTF."""
 
 
+def twin_note(twin_of: str) -> str:
+    """What people are told of a driver that was built from another kernel's headers; empty where it was not."""
+    return f"built from the headers of {twin_of} of the same release" if twin_of else ""
+
+
 class DriverKind(StrEnum):
     """The three drivers."""
 
@@ -60,6 +65,7 @@ class Artifact:
     kernel: the kernel's key, or CORE_KERNEL. sha256: of the file. content_key: of all that went into it.
     release: `uname -r` that the file is for (empty for a CO-RE object). vermagic: of a module, else empty.
     name: the driver's (module and device) name. seconds: wall time of the build. built_at: UTC, ISO 8601.
+    twin_of: the key of the kernel whose headers stood in for this one's (Kernel.twin_of); empty for its own.
     """
 
     kernel: str
@@ -76,6 +82,7 @@ class Artifact:
     seconds: float
     built_at: str
     vermagic: str = ""
+    twin_of: str = ""
 
     @property
     def file_name(self) -> str:
@@ -100,6 +107,7 @@ class Artifact:
             "seconds": round(self.seconds, 2),
             "built_at": self.built_at,
             "vermagic": self.vermagic,
+            "twin_of": self.twin_of,
         }
 
     @classmethod

@@ -19,7 +19,8 @@ class DriverEntry:
 
     artifact, record, verdict, capture: SHA-256 of the driver file, of its record, of the verdict's record (empty:
     there is none) and of the capture tool that understands it (empty: none was published). signed: whether the
-    module carries a signature. aliases: its addresses in Falco's naming. published_at: UTC, ISO 8601.
+    module carries a signature. aliases: its addresses in Falco's naming. published_at: UTC, ISO 8601. twin_of: the
+    key of the kernel whose headers it was built from, where those are not this kernel's own.
     """
 
     kind: DriverKind
@@ -37,6 +38,7 @@ class DriverEntry:
     capture: str
     aliases: tuple[str, ...]
     published_at: str
+    twin_of: str = ""
 
     @property
     def target(self) -> str:
@@ -61,6 +63,7 @@ class DriverEntry:
             "capture": self.capture,
             "aliases": list(self.aliases),
             "published_at": self.published_at,
+            "twin_of": self.twin_of,
         }
 
     @classmethod

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from kdriver.core.artifact import CORE_KERNEL, DriverKind
+from kdriver.core.artifact import CORE_KERNEL, DriverKind, twin_note
 from kdriver.core.errors import KdriverError
 from kdriver.core.paths import source_dir
 from kdriver.repository.check import kernel_entries
@@ -57,4 +57,5 @@ def render_page(store: FolderStore) -> str:
         expires=metadata.timestamp.expires,
         version=metadata.version,
         url_path=url_path,
+        twin_note=twin_note,
     )

@@ -217,6 +217,7 @@ def _put_driver(metadata: SignedMetadata, step: PublishStep, now: str) -> Driver
         if step.mark is Outcome.PASSED
         else (),
         published_at=now,
+        twin_of=artifact.twin_of,
     )
 
 

@@ -112,3 +112,18 @@ def test_a_kernel_devel_that_the_row_s_key_did_not_sign_is_not_used(
     (found,) = json.loads(capsys.readouterr().out)
     assert found["outcome"] == "failed" and found["reason"].startswith(f"integrity: {rpm.name}: ") and found["hint"]
     assert not list((tmp_path / "cache" / "headers").glob("[!.]*"))
+
+
+@pytest.mark.usefixtures("mirror")
+def test_a_driver_from_a_twins_headers_says_whose_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    twin = f"centos/x86_64/{RELEASE}/{VERSION}"
+    assert build("--distro", "centos7", "--json") == ExitCode.DONE
+    (own,) = json.loads(capsys.readouterr().out)
+    assert build("--distro", "rhel7", "--json") == ExitCode.DONE
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["kernel"], found["outcome"]) == (f"rhel/x86_64/{RELEASE}/{VERSION}", "built")
+    assert (own["twin_of"], found["twin_of"]) == ("", twin)
+    assert json.loads(Path(found["artifact"]).with_name("record.json").read_text())["twin_of"] == twin
+    for words in ([], ["--dry-run"]):  # the table folds what is longer
+        assert build("--distro", "rhel7", *words) == ExitCode.DONE
+        assert "built from the headers of" in capsys.readouterr().out

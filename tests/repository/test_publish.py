@@ -17,6 +17,7 @@ from kdriver.repository.check import check_repository
 from kdriver.repository.draft import read_entry
 from kdriver.repository.entries import DriverEntry, KernelEntry, names_from_json
 from kdriver.repository.metadata import SignedMetadata
+from kdriver.repository.page import render_page
 from kdriver.repository.publish import Action
 from kdriver.repository.store import FolderStore
 from tests.fakes.published import VERSION, Published, candidate, content, kernel
@@ -207,3 +208,23 @@ def test_publishing_nothing_new_renews_signatures_that_are_due(tmp_path: Path) -
     renewed = SignedMetadata(published.store)
     assert renewed.version == version + 1
     assert renewed.timestamp.expires > later + timedelta(days=29)
+
+
+def test_a_driver_from_a_twins_headers_is_published_as_such(tmp_path: Path) -> None:
+    twin = "centos/x86_64/4.18.0-348.el8.x86_64/4.18.0-348.el8"
+    published = Published(tmp_path)
+    made = candidate(tmp_path)
+    published.publish(replace(made, artifact=replace(made.artifact, twin_of=twin)))
+    driver = driver_of(published)
+    assert driver.twin_of == twin
+    assert f"built from the headers of {twin} of the same release" in render_page(published.store)
+
+
+def test_records_and_entries_from_before_twins_are_read(tmp_path: Path) -> None:
+    published = Published(tmp_path)
+    made = candidate(tmp_path)
+    published.publish(made)
+    for record in (made.artifact, driver_of(published)):
+        former = {name: value for name, value in record.to_json().items() if name != "twin_of"}
+        assert type(record).from_json(former) == record
+    assert "built from the headers" not in render_page(published.store)
