@@ -51,7 +51,7 @@ def header_packages(kernel: Kernel) -> tuple[Package, ...]:
 
 def header_digest(packages: tuple[Package, ...]) -> str:
     """SHA-256 that names a header set: the digests of its packages and how we unpack them."""
-    parts = sorted(package.sha256 for package in packages)
+    parts = sorted(package.digest for package in packages)
     return hashlib.sha256("\0".join([_LAYOUT, *parts]).encode()).hexdigest()
 
 
@@ -80,7 +80,7 @@ def prepare_headers(kernel: Kernel, cache: Path, fetch: Fetcher, unpack: Unpacke
         home / "tree" / facts["build_dir"],
         home / "tree" / facts["source_dir"],
         evidence,
-        tuple(Input(package.file_name, package.sha256) for package in packages),
+        tuple(Input(package.file_name, package.digest) for package in packages),
     )
 
 

@@ -143,7 +143,7 @@ def _of_the_system(error: OSError) -> StepError:
     place = f"{error.filename}: " if error.filename else ""
     hint = "Name a folder that you may write in with KDRIVER_CACHE."
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        hint = "Free space there, or name a folder on another file system in KDRIVER_CACHE."
+        hint = "Free space there, or name a folder on another file system in KDRIVER_CACHE or --out."
     return StepError(Failure.SYSTEM, f"{place}{error.strerror or error}", hint=hint)
 
 

@@ -80,6 +80,8 @@ def _write(path: Path, content: bytes) -> None:
             os.fsync(out.fileno())
         Path(partial).chmod(0o644)
         Path(partial).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(partial).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import logging
 import sys
@@ -58,7 +59,8 @@ def cli(verbose: int) -> None:
       kdriver verify  --distro debian12 --kernel newest
       kdriver repo init --repo ./repository --keys ./keys
       kdriver publish --repo ./repository --keys ./keys
-      kdriver load    --repo http://mirror.example/repository --trust root.json   (on the host)
+    and on the host:
+      kdriver load    --repo http://mirror.example/repository --trust root.json
     """
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
@@ -86,6 +88,13 @@ def run(argv: list[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("kdriver: stopped", err=True)
         return 130
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        click.echo(f"kdriver: {place}no space left to write to", err=True)
+        click.echo("  hint: Free space in the cache (KDRIVER_CACHE), in TMPDIR, and where the output goes.", err=True)
+        return int(ExitCode.SOME_FAILED)
     return int(result) if isinstance(result, int) else int(ExitCode.DONE)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import importlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,34 +10,44 @@ from kdriver.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from kdriver.core.http import Http
-    from kdriver.core.kernel import Kernel
-    from kernel_index.suites import SuiteFetch, SuiteRecord, SuiteSource
-    from kernel_index.table import DistroRow
+    from kdriver.core.kernel import Kernel, Package, PackageRole
+    from kernel_index.suites import Question, Suite, SuiteFetch
+    from kernel_index.table import Archive, DistroRow
 
 
 class Family(Protocol):
-    """A family of distributions. Instances hold no state."""
+    """A family of distributions. Instances hold no state; methods are called from several threads."""
+
+    header_roles: tuple[PackageRole, ...]
+    """The packages without which no driver can be built for a kernel."""
+
+    def suites(self, row: DistroRow, archive: Archive) -> tuple[str, ...]:
+        """The suites of an archive, each of which is asked by itself."""
+
+    def missing(self, row: DistroRow, archive: Archive) -> str:
+        """What must be supplied before the archive can be asked (a certificate, a token) and how; empty when
+        nothing is. An archive that lacks something is skipped and named, which is no failure."""
 
     def release_url(self, mirror: str, suite: str) -> str:
         """The first address that a crawl of the suite asks for."""
 
-    def fetch(
-        self,
-        row: DistroRow,
-        source: SuiteSource,
-        previous: SuiteRecord | None,
-        *,
-        now: datetime.datetime,
-        http: Http,
-        allow_stale: bool = False,
-    ) -> SuiteFetch:
-        """The suite's state now. allow_stale: take one whose time has passed, with a warning.
+    def wanted(self, name: str) -> bool:
+        """Whether a package of that name can be a part of a kernel, or says something of one."""
 
-        Raises ConfigError, DownloadError or IntegrityError.
-        """
+    def client(self, http: Http, archive: Archive) -> Http:
+        """What to ask an archive for packages with: `http`, with credentials where the archive needs some. Raises
+        ConfigError where they are missing."""
 
-    def kernels(self, row: DistroRow, records: Sequence[SuiteRecord]) -> tuple[Kernel, ...]:
-        """The kernels that the suites hold together, sorted by release; first_seen is left empty."""
+    def fetch(self, question: Question) -> SuiteFetch:
+        """The suite's state now. Raises ConfigError, DownloadError or IntegrityError; writes nothing."""
+
+    def kernels(self, row: DistroRow, suites: Sequence[Suite]) -> tuple[Kernel, ...]:
+        """The kernels of all architectures that the suites hold together, oldest first; first_seen is empty."""
+
+    def derived_headers(self, kernel: Kernel) -> tuple[tuple[Package, ...], ...]:
+        """What header packages may still be served for a kernel whose headers no list names: for each part that
+        is needed, the files that it may be, likeliest first. Sizes and digests are unknown. Empty where nothing
+        can be said."""
 
     def default_metapackage(self, flavour: str) -> str:
         """The package that always depends on the newest kernel of a flavour."""

@@ -75,7 +75,7 @@ _RPM_ROLES = {
     "devel": PackageRole.HEADERS,
     "core": PackageRole.IMAGE,
     "modules": PackageRole.MODULES,
-    "modules-core": PackageRole.MODULES,
+    "modules-core": PackageRole.MODULES_CORE,
 }
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from pathlib import Path
 
 from kdriver.core.errors import ConfigError, NotFoundError
 from kdriver.core.kernel import Kernel
 from kernel_index.family import family_of
+from kernel_index.nearest import distance
+from kernel_index.store import Store, opened
 from kernel_index.table import DistroRow, load_table, select_rows
+from kernel_index.twins import REBUILDS, as_twin, find_twin, row_of_release, twin_release
 
 NEWEST = "newest"
 KERNEL_HELP = (
@@ -17,6 +21,52 @@ KERNEL_HELP = (
     "newest:6.12:cloud-amd64 both."
 )
 """The help of every --kernel option."""
+
+
+def find_kernels(
+    path: Path | None = None,
+    *,
+    distro: str | None = None,
+    kernel: str | None = None,
+    flavour: str | None = None,
+    arch: str = "x86_64",
+) -> tuple[Kernel, ...]:
+    """What select_kernels chooses of the index in `path`, without reading the rest of it.
+
+    Raises as select_kernels, NotFoundError also when there is no index.
+    """
+    ids = [row.id for row in select_rows(load_table(), distro)]
+    newest = kernel is not None and kernel.split(":")[0] == NEWEST
+    with opened(path) as store:
+        near = store.kernels(
+            releases=ids,
+            arch=arch,
+            name=None if newest else kernel,
+            flavour=None if newest or kernel is not None else flavour,
+            named=newest,
+        )
+        try:
+            return select_kernels(near, distro=distro, kernel=kernel, flavour=flavour, arch=arch)
+        except NotFoundError:
+            twin = _twin(store, distro, kernel, arch)
+            if twin is not None:
+                return (twin,)
+            # Only all of them can say what is near.
+            every = store.kernels(releases=ids, arch=arch)
+    return select_kernels(every, distro=distro, kernel=kernel, flavour=flavour, arch=arch)
+
+
+def _twin(store: Store, distro: str | None, kernel: str | None, arch: str) -> Kernel | None:
+    """A kernel of RHEL that is not in the index, with the packages of the rebuild that has the same release."""
+    rows = load_table()
+    release = twin_release(kernel or "", select_rows(rows, distro) if distro is not None else ())
+    for family, rebuilds in REBUILDS.items() if release else ():
+        row = row_of_release(release, select_rows(rows, distro), family)
+        ids = [one.id for one in rows if one.family in rebuilds]
+        twin = find_twin(store.kernels(releases=ids, arch=arch, name=release), release, arch, family)
+        if row is not None and twin is not None:
+            return as_twin(twin, row)
+    return None
 
 
 def select_kernels(
@@ -86,7 +136,12 @@ def newest_words(kernels: Sequence[Kernel]) -> dict[str, str]:
 
 
 def near_kernels(kernels: Sequence[Kernel], name: str, count: int = 3) -> tuple[str, ...]:
-    """The kernels of the index whose name is most like `name`, as that is written: keys or releases, likest first."""
+    """The kernels of the index nearest to `name`, as that is written: keys, or releases.
+
+    A `uname -r` is compared by its numbers and flavour, any other word by its letters."""
+    if name[:1].isdigit():
+        releases = sorted({one.release for one in kernels}, key=lambda one: (distance(name, "", one, ""), one))
+        return tuple(releases[:count])
     names = list(dict.fromkeys(one.key if "/" in name else one.release for one in kernels))
     return tuple(difflib.get_close_matches(name, names, n=count, cutoff=0.0))
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from kdriver.core.kernel import Kernel, PackageRole
 from kernel_index.hosts import ENTERPRISE, HostFacts
 from kernel_index.nearest import distance
+from kernel_index.store import opened
+from kernel_index.table import load_table
+from kernel_index.twins import REBUILDS, as_twin, find_twin, row_of_release
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +138,40 @@ def _has_headers(kernel: Kernel) -> bool:
 
 def _remarks(kernel: Kernel) -> tuple[str, ...]:
     remarks = []
-    if getattr(kernel, "gone", ""):
-        remarks.append(f"{kernel.key} is in no repository any more since {kernel.gone}")  # type: ignore[attr-defined]
+    if kernel.gone:
+        remarks.append(f"{kernel.key} is in no repository any more since {kernel.gone}")
     if not _has_headers(kernel):
         remarks.append(f"{kernel.key}: its headers were never seen, nothing can be built for it")
     if not kernel.authenticated:
         remarks.append(f"{kernel.key} is not authenticated: nothing built from it is published by default")
     return tuple(remarks)
+
+
+def resolve_in_index(host: HostFacts, path: Path | None = None) -> Resolution:
+    """resolve among the kernels of the index in a folder, reading no more of it than is needed.
+
+    Raises NotFoundError where there is no index.
+    """
+    with opened(path) as store:
+        same_name = store.kernels(arch=host.arch, name=host.release)
+        answer = resolve(host, same_name)
+        if answer.kernel is not None:
+            return answer
+        related = [row.id for row in load_table() if row.family in host.candidates]
+        others = store.kernels(releases=related, arch=host.arch)
+    known = {(one.distro_release, one.key) for one in others}
+    every = (*others, *(one for one in same_name if (one.distro_release, one.key) not in known))
+    return _with_twin(resolve(host, every), every)
+
+
+def _with_twin(answer: Resolution, kernels: Sequence[Kernel]) -> Resolution:
+    """Where the nearest is a rebuild of the very release: the host's own kernel with the rebuild's packages, marked by
+    twin_of, for that is what `--kernel` builds."""
+    host = answer.host
+    if answer.nearest is None or answer.nearest.release != host.release or host.distro not in REBUILDS:
+        return answer
+    twin = find_twin(kernels, host.release, host.arch, host.distro)
+    row = row_of_release(host.release, load_table(), host.distro)
+    if twin is None or row is None or answer.nearest.distro == host.distro:
+        return answer
+    return dataclasses.replace(answer, nearest=as_twin(twin, row))

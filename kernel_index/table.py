@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import difflib
+import functools
 import os
 import re
 import tomllib
@@ -16,6 +17,9 @@ from kdriver.core.artifact import DriverKind
 from kdriver.core.errors import ConfigError, NotFoundError
 
 _TABLE = Path(__file__).with_name("distros.toml")
+_DEFAULTS = "defaults"
+_OWN_KEYS = "keys/"
+"""How a keyring's name starts that comes with kdriver: kernel_index/keys/README.md."""
 _FINGERPRINT = re.compile(r"^(?:[0-9A-F]{40}|[0-9A-F]{64})$")
 _ID = re.compile(r"^[a-z][a-z0-9.]*$")
 
@@ -25,8 +29,16 @@ class Archive:
     """One archive of a distribution: a place where a number of suites and one pool of packages lie.
 
     folder: what its folder is called on a mirror that carries several archives (`debian-security`).
-    mirrors: public base addresses, best first, no slash at the end. signed_by: fingerprints of the primary
-    keys that may sign its suites, upper-case hex.
+    mirrors: public base addresses, best first, no slash at the end; empty where only the user can name one.
+    signed_by: fingerprints of the primary keys that may sign its suites, upper-case hex. unsigned: the reason
+    why there are none; its kernels are marked unauthenticated. architectures: the `uname -m` words that it
+    holds, empty for all of the row's. keyring, keyring_package: instead of the row's, where not empty.
+
+    How it is asked: opt_in: only when named with --include. optional: may be absent (404), which is no
+    failure. not_automatic: hosts do not install from it by themselves. archived: of an ended
+    release: dates and expired keys do not matter, pins do; it may be out of reach, which is no failure either.
+    accept_stale: suites that are taken although their Valid-Until has passed.
+    credentials: what the family needs to be given to ask it, a word that the family knows.
     """
 
     id: str
@@ -35,6 +47,16 @@ class Archive:
     suites: tuple[str, ...]
     components: tuple[str, ...]
     signed_by: tuple[str, ...]
+    architectures: tuple[str, ...] = ()
+    unsigned: str = ""
+    keyring: Path | None = None
+    keyring_package: str = ""
+    opt_in: bool = False
+    optional: bool = False
+    not_automatic: bool = False
+    archived: bool = False
+    accept_stale: tuple[str, ...] = ()
+    credentials: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +64,10 @@ class DistroRow:
     """A distribution release. id: `debian12`. family: names the class in kernel_index/distros.
 
     version, codename: VERSION_ID and VERSION_CODENAME of os-release(5). image: the build container's.
-    kinds: driver kinds that can work there. architectures: `uname -m` to the distribution's word for it.
-    generic_flavours: architecture to the kernel flavour that an ordinary installation has.
+    kinds: driver kinds that can work there. kinds_from: of some of them the first `uname -r` that they can work on.
+    architectures: `uname -m` to the distribution's word for it.
+    generic_flavours: architecture to the kernel flavour that an ordinary installation has. keyring: None where
+    each archive has its own.
     """
 
     id: str
@@ -56,9 +80,10 @@ class DistroRow:
     kinds: tuple[DriverKind, ...]
     architectures: tuple[tuple[str, str], ...]
     generic_flavours: tuple[tuple[str, str], ...]
-    keyring: Path
+    keyring: Path | None
     keyring_package: str
     archives: tuple[Archive, ...]
+    kinds_from: tuple[tuple[str, str], ...] = ()
 
     def archive(self, archive_id: str) -> Archive:
         """The archive of that id. Raises NotFoundError."""
@@ -67,6 +92,12 @@ class DistroRow:
                 return archive
         known = ", ".join(archive.id for archive in self.archives)
         raise NotFoundError(f"{self.id}: no archive {archive_id!r}; it has {known}", hint="Update the index.")
+
+    def architectures_of(self, archive: Archive) -> tuple[tuple[str, str], ...]:
+        """The architectures that an archive holds: `uname -m` and the distribution's word."""
+        return tuple(
+            pair for pair in self.architectures if pair[0] in archive.architectures or not archive.architectures
+        )
 
     def generic_flavour(self, arch: str) -> str:
         """The flavour of an ordinary installation on an architecture, empty where unknown."""
@@ -80,6 +111,17 @@ def load_table(path: Path | None = None) -> tuple[DistroRow, ...]:
     """
     path = path or Path(os.environ.get("KDRIVER_DISTROS") or _TABLE)
     try:
+        state = path.stat()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}", hint="Check KDRIVER_DISTROS.") from error
+    return _read_table(path, (state.st_mtime_ns, state.st_size, state.st_ino))
+
+
+@functools.lru_cache(maxsize=8)
+def _read_table(path: Path, state: tuple[int, int, int]) -> tuple[DistroRow, ...]:
+    """The file in that state: one query asks for the table several times, and reading it takes longer than the rest."""
+    del state
+    try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}", hint="Check KDRIVER_DISTROS.") from error
@@ -88,7 +130,11 @@ def load_table(path: Path | None = None) -> tuple[DistroRow, ...]:
             f"{path}: {error}", hint="Mend the file; docs/adding-a-distribution.md shows its form."
         ) from error
     faults: list[str] = []
-    rows = [_row(row_id, _table_of(value, row_id, faults), faults) for row_id, value in document.items()]
+    defaults = _table_of(document.pop(_DEFAULTS, {}), _DEFAULTS, faults)
+    rows = [
+        _row(row_id, with_defaults(row_id, _table_of(value, row_id, faults), defaults, faults), faults)
+        for row_id, value in document.items()
+    ]
     if not rows:
         faults.append("there is no distribution in it")
     if faults:
@@ -96,6 +142,43 @@ def load_table(path: Path | None = None) -> tuple[DistroRow, ...]:
             f"{path}: " + "; ".join(faults), hint="Mend the file; docs/adding-a-distribution.md shows its form."
         )
     return tuple(rows)
+
+
+def with_defaults(
+    row_id: str, row: Mapping[str, Any], defaults: Mapping[str, Any], faults: list[str]
+) -> dict[str, Any]:
+    """The row with what `defaults.FAMILY` says where it says nothing itself.
+
+    Of the archives there, the row has those that its `uses` names; `{codename}` and `{version}` in them are the row's.
+    """
+    family = row.get("family")
+    common = defaults.get(family, {}) if isinstance(family, str) else {}
+    uses = row.get("uses", [])
+    known = common.get("archives", {})
+    archives: dict[str, Any] = {}
+    for name in uses if isinstance(uses, list) else [uses]:
+        if name in known:
+            archives[name] = _filled(known[name], row)
+        else:
+            faults.append(f"{row_id}: uses: {name!r} is not an archive of {_DEFAULTS}.{family}")
+    own = row.get("archives", {})
+    if isinstance(own, dict):
+        for name, value in own.items():
+            base = archives.get(name, {})
+            archives[name] = {**base, **value} if isinstance(value, dict) else value
+    merged = {**common, **row, "archives": archives or own}
+    merged.pop("uses", None)
+    return merged
+
+
+def _filled(value: Any, row: Mapping[str, Any]) -> Any:
+    if isinstance(value, str):
+        for name in ("codename", "version"):
+            value = value.replace(f"{{{name}}}", str(row.get(name, "")))
+        return value
+    if isinstance(value, list):
+        return [_filled(one, row) for one in value]
+    return {name: _filled(one, row) for name, one in value.items()} if isinstance(value, dict) else value
 
 
 def select_rows(rows: tuple[DistroRow, ...], distro: str | None) -> tuple[DistroRow, ...]:
@@ -121,16 +204,23 @@ class _Reader:
     def fault(self, text: str) -> None:
         self._faults.append(f"{self._where}: {text}")
 
-    def text(self, key: str) -> str:
-        value = self._left.pop(key, None)
-        if not isinstance(value, str) or not value:
+    def text(self, key: str, *, needed: bool = True) -> str:
+        value = self._left.pop(key, "" if not needed else None)
+        if not isinstance(value, str) or (needed and not value):
             self.fault(f"{key} must be a text")
             return ""
         return value
 
-    def texts(self, key: str, good: Callable[[str], bool], form: str) -> tuple[str, ...]:
-        value = self._left.pop(key, None)
-        if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
+    def flag(self, key: str) -> bool:
+        value = self._left.pop(key, False)
+        if not isinstance(value, bool):
+            self.fault(f"{key} must be true or false")
+            return False
+        return value
+
+    def texts(self, key: str, good: Callable[[str], bool], form: str, *, needed: bool = True) -> tuple[str, ...]:
+        value = self._left.pop(key, [] if not needed else None)
+        if not isinstance(value, list) or (needed and not value) or not all(isinstance(one, str) for one in value):
             self.fault(f"{key} must be a list of texts")
             return ()
         for one in value:
@@ -152,7 +242,9 @@ class _Reader:
             return {}
         return value
 
-    def words(self, key: str) -> tuple[tuple[str, str], ...]:
+    def words(self, key: str, *, needed: bool = True) -> tuple[tuple[str, str], ...]:
+        if not needed and key not in self._left:
+            return ()
         value = self.table(key)
         if not all(isinstance(one, str) and one for one in value.values()):
             self.fault(f"{key} must hold texts")
@@ -176,9 +268,7 @@ def _row(row_id: str, table: dict[str, Any], faults: list[str]) -> DistroRow:
     if not _ID.match(row_id):
         read.fault("the name must be lower-case letters, digits and dots")
     kinds = read.texts("kinds", lambda kind: kind in list(DriverKind), f"one of {', '.join(DriverKind)}")
-    keyring = read.text("keyring")
-    if keyring and not keyring.startswith("/"):
-        read.fault("keyring must be an absolute path")
+    keyring = _keyring(read)
     row = DistroRow(
         id=row_id,
         family=read.text("family"),
@@ -190,25 +280,77 @@ def _row(row_id: str, table: dict[str, Any], faults: list[str]) -> DistroRow:
         kinds=tuple(DriverKind(kind) for kind in kinds if kind in list(DriverKind)),
         architectures=read.words("architectures"),
         generic_flavours=read.words("generic_flavours"),
-        keyring=Path(keyring),
-        keyring_package=read.text("keyring_package"),
+        keyring=keyring,
+        keyring_package=read.text("keyring_package", needed=keyring is not None and not _is_own(keyring)),
         archives=tuple(_archive(row_id, name, value, faults) for name, value in read.table("archives").items()),
+        kinds_from=read.words("kinds_from", needed=False),
     )
     read.end()
+    for kind, _ in row.kinds_from:
+        if kind not in row.kinds:
+            read.fault(f"kinds_from: {kind!r} is not one of its kinds")
+    for archive in row.archives:
+        _check_archive(row, archive, faults)
     return row
+
+
+def _keyring(read: _Reader) -> Path | None:
+    text = read.text("keyring", needed=False)
+    if text.startswith(_OWN_KEYS) and ".." not in text:
+        return _TABLE.parent / text
+    if text and not text.startswith("/"):
+        read.fault("keyring must be an absolute path")
+    return Path(text) if text else None
+
+
+def _is_own(keyring: Path) -> bool:
+    """Whether it comes with kdriver, so that no package installs it."""
+    return keyring.is_relative_to(_TABLE.parent)
 
 
 def _archive(row_id: str, name: str, value: object, faults: list[str]) -> Archive:
     where = f"{row_id}.archives.{name}"
     read = _Reader(_table_of(value, where, faults), where, faults)
-    mirrors = read.texts("mirrors", lambda url: url.startswith(("http://", "https://")), "an http(s) address")
+    unsigned = read.text("unsigned", needed=False)
+    mirrors = read.texts(
+        "mirrors", lambda url: url.startswith(("http://", "https://")), "an http(s) address", needed=False
+    )
     archive = Archive(
         id=name,
         folder=read.text("folder").strip("/"),
         mirrors=tuple(url.rstrip("/") for url in mirrors),
         suites=read.texts("suites", lambda suite: bool(suite) and ".." not in suite, "the name of a suite"),
-        components=read.texts("components", bool, "the name of a component"),
-        signed_by=read.texts("signed_by", lambda key: bool(_FINGERPRINT.match(key)), "a fingerprint in upper-case hex"),
+        components=read.texts("components", bool, "the name of a component", needed=False),
+        signed_by=read.texts(
+            "signed_by",
+            lambda key: bool(_FINGERPRINT.match(key)),
+            "a fingerprint in upper-case hex",
+            needed=not unsigned,
+        ),
+        architectures=read.texts("architectures", bool, "an architecture", needed=False),
+        unsigned=unsigned,
+        keyring=_keyring(read),
+        keyring_package=read.text("keyring_package", needed=False),
+        opt_in=read.flag("opt_in"),
+        optional=read.flag("optional"),
+        not_automatic=read.flag("not_automatic"),
+        archived=read.flag("archived"),
+        accept_stale=read.texts("accept_stale", bool, "the name of a suite", needed=False),
+        credentials=read.text("credentials", needed=False),
     )
     read.end()
     return archive
+
+
+def _check_archive(row: DistroRow, archive: Archive, faults: list[str]) -> None:
+    """What can only be said of an archive together with its row."""
+    where = f"{row.id}.archives.{archive.id}"
+    known = [arch for arch, _ in row.architectures]
+    for arch in archive.architectures:
+        if arch not in known:
+            faults.append(f"{where}: architectures: {arch!r} is not one of the row's ({', '.join(known)})")
+    for suite in archive.accept_stale:
+        if suite not in archive.suites:
+            faults.append(f"{where}: accept_stale: {suite!r} is not one of its suites")
+    if not archive.unsigned and archive.keyring is None and row.keyring is None:
+        faults.append(f"{where}: a keyring is missing, in it or in {row.id}; or `unsigned` with the reason")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections import Counter
 
 import pytest
@@ -49,7 +50,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Only the controller of a run with several workers sees all reports; workers count nothing."""
+    """Only the controller of a run with several workers sees all reports; workers count nothing.
+
+    A run in a shell's background has SIGINT ignored, and so would have all that the tests start and then interrupt.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     required = tuple(name.strip() for name in str(config.getoption("--require-markers")).split(",") if name.strip())
     if required and not hasattr(config, "workerinput"):
         config.pluginmanager.register(RequiredMarkers(required))

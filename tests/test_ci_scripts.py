@@ -27,7 +27,7 @@ def _run(argv: list[str], *, cwd: Path = ROOT, env: dict[str, str] | None = None
     )
 
 
-@pytest.mark.parametrize("script", ["ci/setup", "ci/test", "ci/quickstart"])
+@pytest.mark.parametrize("script", ["ci/setup", "ci/test", "ci/quickstart", "ci/bench"])
 def test_script_explains_itself(script: str) -> None:
     done = _run([script, "--help"])
     assert done.returncode == 0
@@ -41,6 +41,17 @@ def test_unknown_option_is_a_usage_error(script: str) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith(f"Usage: {script}")
     assert done.stdout == ""
+
+
+def test_quickstart_cleans_no_folder_that_is_not_its_own(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("mine")
+    done = _run(["ci/quickstart", "--clean"], env={"KDRIVER_QUICKSTART_DIR": str(tmp_path)})
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        f"ci/quickstart: {tmp_path} has no transcript of an earlier run: it is not removed",
+        "  hint: name another folder in KDRIVER_QUICKSTART_DIR, or remove it yourself",
+    ]
+    assert (tmp_path / "precious").read_text() == "mine"
 
 
 def test_setup_says_what_is_missing_and_changes_nothing(tmp_path: Path) -> None:

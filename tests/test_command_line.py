@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -61,6 +62,16 @@ def test_help_says_what_the_command_does_and_shows_it(name: str, capsys: pytest.
     assert f"kdriver {name}" in body, "no example of the command in its help"
 
 
+# Those of the index show keys of kernels with a remark, which no shorter line holds.
+@pytest.mark.parametrize("name", ["", *(name for name in LEAVES if not name.startswith("index "))])
+def test_help_fits_eighty_columns(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert cli.run([*name.split(), "--help"]) == ExitCode.DONE
+    assert [line for line in capsys.readouterr().out.splitlines() if len(line) > 80] == []
+
+
 @pytest.mark.parametrize("name", list(LEAVES))
 def test_every_option_is_explained(name: str) -> None:
     bare = [option.opts for option in LEAVES[name].params if isinstance(option, click.Option) and not option.help]
@@ -102,6 +113,18 @@ def test_overview_imports_nothing_heavy() -> None:
 def test_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["frobnicate"]) == ExitCode.USAGE
     assert "No such command 'frobnicate'" in capsys.readouterr().err
+
+
+def test_a_full_disk_behind_stdout_is_one_line_with_a_hint() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "kdriver", "events", "list"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == ExitCode.SOME_FAILED
+    assert done.stderr.splitlines() == [
+        "kdriver: no space left to write to",
+        "  hint: Free space in the cache (KDRIVER_CACHE), in TMPDIR, and where the output goes.",
+    ]
 
 
 def test_unknown_event_is_one_line_with_a_hint(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ import click
 import pytest
 
 from kdriver import cli
+from kernel_index.table import load_table
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -88,10 +89,10 @@ def test_readme_opens_with_the_two_commands() -> None:
 
 
 def test_readme_names_every_distribution_of_the_table() -> None:
-    rows = tomllib.loads((ROOT / "kernel_index" / "distros.toml").read_text())
+    rows = load_table(ROOT / "kernel_index" / "distros.toml")
     text = (ROOT / "README.md").read_text()
     assert rows
-    assert not [row for row in rows if f"`{row}`" not in text]
+    assert not [row.id for row in rows if f"`{row.id}`" not in text]
 
 
 def test_changelog_names_the_version() -> None:

@@ -11,8 +11,13 @@
 #include <linux/kconfig.h>
 #include <linux/types.h>
 #include <linux/sched.h>
+/* linux/sched.h was cut into these in 4.11; the last RHEL 7 has the first as an empty shell. */
+#if __has_include(<linux/sched/signal.h>)
 #include <linux/sched/signal.h>
+#endif
+#if __has_include(<linux/sched/task.h>)
 #include <linux/sched/task.h>
+#endif
 #include <linux/fdtable.h>
 #include <linux/fs.h>
 #include <linux/fs_struct.h>
@@ -23,7 +28,9 @@
 #include <linux/pid_namespace.h>
 #include <linux/cred.h>
 #include <linux/cgroup.h>
+#if __has_include(<linux/kernfs.h>) /* since 3.14 */
 #include <linux/kernfs.h>
+#endif
 #include <linux/tty.h>
 #include <linux/tty_driver.h>
 #include <linux/net.h>

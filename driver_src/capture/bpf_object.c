@@ -166,14 +166,18 @@ static int write_settings(struct kd_bpf_driver *driver)
 	return bpf_map_update_elem(map, &key, &driver->settings, BPF_ANY) == 0 ? 0 : -errno;
 }
 
-/* One scratch area for each possible CPU and context. */
+/* One scratch area for each possible CPU and context; times of entry in a plain hash where no map forgets its oldest. */
 static int size_maps(struct kd_bpf_driver *driver)
 {
 	struct bpf_map *scratch = bpf_object__find_map_by_name(driver->object, "kd_scratch");
+	struct bpf_map *entered = bpf_object__find_map_by_name(driver->object, "kd_entered");
+	int status = 0;
 
-	if (!scratch)
-		return 0;
-	return bpf_map__set_max_entries(scratch, driver->base.cpus * KD_CONTEXTS);
+	if (scratch)
+		status = bpf_map__set_max_entries(scratch, driver->base.cpus * KD_CONTEXTS);
+	if (status == 0 && entered && libbpf_probe_bpf_map_type(BPF_MAP_TYPE_LRU_HASH, NULL) <= 0)
+		status = bpf_map__set_type(entered, BPF_MAP_TYPE_HASH);
+	return status;
 }
 
 static int open_object(struct kd_bpf_driver *driver)

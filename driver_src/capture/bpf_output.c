@@ -158,6 +158,7 @@ static enum bpf_perf_event_ret on_perf_record(void *context, int cpu, struct per
 	const unsigned char *body = (const unsigned char *)(header + 1);
 	__u32 size, length;
 	__u64 lost;
+	int error;
 
 	if (header->type == PERF_RECORD_LOST) {
 		memcpy(&lost, body + 8, sizeof(lost)); /* u64 id, u64 lost */
@@ -167,7 +168,9 @@ static enum bpf_perf_event_ret on_perf_record(void *context, int cpu, struct per
 		length = kd_block_size(body + sizeof(size), size);
 		if (length > 0 && length < size)
 			size = length;
-		output->error = kd_merge_add(output->merge, (unsigned int)cpu, body + sizeof(size), size);
+		error = kd_merge_add(output->merge, (unsigned int)cpu, body + sizeof(size), size);
+		if (error)
+			output->error = error;
 	}
 	return LIBBPF_PERF_EVENT_CONT;
 }

@@ -15,6 +15,14 @@ static void out_count(const char *name, unsigned long long count)
 		kd_out_unsigned(count);
 }
 
+/* All that was lost as far as the kernel counts it: runs that it skipped, too. */
+static unsigned long long all_drops(const struct kd_counts *counts)
+{
+	unsigned long long missed = counts->missed_runs == KD_UNCOUNTABLE ? 0 : counts->missed_runs;
+
+	return counts->drops_buffer + counts->drops_scratch + missed;
+}
+
 static void stats_json(const struct kd_session *session, const struct kd_counts *counts)
 {
 	const struct kd_driver *driver = session->driver;
@@ -26,7 +34,7 @@ static void stats_json(const struct kd_session *session, const struct kd_counts 
 	else
 		kd_out_text("null");
 	out_count("events", counts->events);
-	out_count("drops", counts->drops_buffer + counts->drops_scratch);
+	out_count("drops", all_drops(counts));
 	out_count("drops_buffer", counts->drops_buffer);
 	out_count("drops_scratch", counts->drops_scratch);
 	out_count("missed_runs", counts->missed_runs);
@@ -42,8 +50,7 @@ static void stats_json(const struct kd_session *session, const struct kd_counts 
 
 static void stats_human(const struct kd_session *session, const struct kd_counts *counts)
 {
-	fprintf(stderr, "%llu events, %llu printed, %llu dropped", counts->events, session->printed,
-		counts->drops_buffer + counts->drops_scratch);
+	fprintf(stderr, "%llu events, %llu printed, %llu dropped", counts->events, session->printed, all_drops(counts));
 	if (counts->missed_runs == KD_UNCOUNTABLE)
 		fprintf(stderr, ", missed runs: uncountable on this kernel");
 	else

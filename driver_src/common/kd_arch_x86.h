@@ -17,6 +17,12 @@ struct kd_regs {
 #define KD_TS_COMPAT 0x0002 /* thread_info.status: an i386 compat call is under way */
 #define KD_STACK_SIZE 16384 /* THREAD_SIZE without KASAN */
 
+/* Numbers of calls that end under another number than they began. */
+#define KD_NR_EXECVE 59
+#define KD_NR_EXECVEAT 322
+#define KD_NR_I386_EXECVE 11
+#define KD_NR_I386_EXECVEAT 358
+
 #define KD_O_ACCMODE 00000003
 #define KD_O_CREAT 00000100
 #define KD_O_EXCL 00000200

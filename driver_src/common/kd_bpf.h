@@ -80,12 +80,21 @@ struct {
 	__type(value, u64);
 } kd_counters SEC(".maps");
 
-/* Thread id to the time of the entry of its call; used only when the consumer asked for it. */
+/* The call that a thread entered last. */
+struct kd_entry {
+	u64 time; /* ns since the epoch */
+	u64 call; /* see kd_entry_call() */
+};
+
+/*
+ * By thread id; used only when the consumer asked for the time of entry. Threads end inside of calls and leave their entry behind,
+ * so the oldest ones must go by themselves (the loader takes a plain hash where the kernel has no such map: before 4.10).
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 32768);
 	__type(key, u32);
-	__type(value, u64);
+	__type(value, struct kd_entry);
 } kd_entered SEC(".maps");
 
 struct {
@@ -118,12 +127,17 @@ struct kd_fill {
 	u32 snaplen;
 };
 
-static KD_INLINE void kd_count(u32 counter)
+static KD_INLINE void kd_count_more(u32 counter, u64 more)
 {
 	u64 *value = bpf_map_lookup_elem(&kd_counters, &counter);
 
 	if (value)
-		*value += 1;
+		*value += more;
+}
+
+static KD_INLINE void kd_count(u32 counter)
+{
+	kd_count_more(counter, 1);
 }
 
 static KD_INLINE struct kd_scratch *kd_scratch_of(u32 context)
@@ -176,6 +190,8 @@ static KD_INLINE struct sock *kd_hook_sock(const struct kd_fill *c)
 		KD_READ_KERNEL((void *)&kd_value_, sizeof(kd_value_), &(pointer)->field); \
 		kd_value_;                                                                \
 	})
+/* Every read is probed here. */
+#define KD_GET_STALE(pointer, field) KD_GET(pointer, field)
 
 static KD_INLINE int kd_read_kernel(void *to, const void *from, u32 len)
 {

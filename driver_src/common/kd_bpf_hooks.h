@@ -63,7 +63,7 @@ static KD_INLINE int kd_submit(void *ctx, struct kd_fill *c, u32 nparams)
 	if (s->with_enter_time && (s->enter_time ? kd_push_u64(c, s->enter_time) : kd_push_empty(c)))
 		return kd_abort();
 	if (s->unreadable)
-		kd_count(KD_COUNTER_UNREADABLE);
+		kd_count_more(KD_COUNTER_UNREADABLE, s->unreadable);
 	len = c->off;
 	*(u32 *)(s->block + 16) = len;
 	asm volatile("%0 &= 0xffff" : "+r"(len));
@@ -83,16 +83,30 @@ static KD_INLINE int kd_prepare(struct kd_scratch *s, int is_call)
 	s->unreadable = 0;
 	s->enter_time = 0;
 	s->with_enter_time = is_call && settings->enter_time;
-	if (s->with_enter_time) {
-		u32 tid = (u32)bpf_get_current_pid_tgid();
-		u64 *entered = bpf_map_lookup_elem(&kd_entered, &tid);
-
-		if (entered) {
-			s->enter_time = *entered + settings->boot_time_ns;
-			bpf_map_delete_elem(&kd_entered, &tid);
-		}
-	}
 	return 0;
+}
+
+/* execveat that succeeded looks like execve at its exit, and execve of an i386 image like execve of i386: all are one. */
+static KD_INLINE u32 kd_entry_call(u32 key)
+{
+	if (key == KD_NR_EXECVEAT || key == KD_CALL_COMPAT + KD_NR_I386_EXECVE ||
+	    key == KD_CALL_COMPAT + KD_NR_I386_EXECVEAT)
+		return KD_NR_EXECVE;
+	return key;
+}
+
+/* When the current thread entered this call; 0 when that was not seen, or was another call (of a thread that had its id before). */
+static KD_INLINE u64 kd_take_entry(u32 key)
+{
+	u32 tid = (u32)bpf_get_current_pid_tgid();
+	struct kd_entry *entry = bpf_map_lookup_elem(&kd_entered, &tid);
+	u64 time;
+
+	if (!entry || entry->call != kd_entry_call(key))
+		return 0;
+	time = entry->time;
+	bpf_map_delete_elem(&kd_entered, &tid);
+	return time;
 }
 
 static KD_INLINE void kd_set_args(struct kd_scratch *s, u32 compat)
@@ -130,8 +144,10 @@ static KD_INLINE int kd_call(void *ctx, void *selection, u64 call, s64 ret, stru
 	if (!selected || !*selected)
 		return 0;
 	s = kd_scratch_of(KD_CONTEXT_CALL);
-	if (!s || kd_prepare(s, at_exit))
+	if (!s || kd_prepare(s, 1))
 		return kd_abort();
+	if (s->with_enter_time)
+		s->enter_time = at_exit ? kd_take_entry(key) : s->time;
 	if (!regs)
 		regs = kd_saved_regs();
 	if (kd_read_kernel(&s->regs, regs, sizeof(s->regs)))
@@ -144,17 +160,19 @@ static KD_INLINE int kd_call(void *ctx, void *selection, u64 call, s64 ret, stru
 	return kd_abort();
 }
 
-static KD_INLINE void kd_note_entry(void)
+/* Of every call, selected or not: an entry that is not overwritten would be taken for a later one's. */
+static KD_INLINE void kd_note_entry(u64 call)
 {
 	u32 zero = 0;
 	u32 tid = (u32)bpf_get_current_pid_tgid();
 	struct kd_settings *settings = bpf_map_lookup_elem(&kd_settings, &zero);
-	u64 now;
+	struct kd_entry entry;
 
 	if (!settings || !settings->enter_time)
 		return;
-	now = kd_now();
-	bpf_map_update_elem(&kd_entered, &tid, &now, BPF_ANY);
+	entry.time = kd_now() + settings->boot_time_ns;
+	entry.call = kd_entry_call(kd_thread_is_compat(kd_task_now()) ? call + KD_CALL_COMPAT : call);
+	bpf_map_update_elem(&kd_entered, &tid, &entry, BPF_ANY);
 }
 
 /* Fields of the classic tracepoints raw_syscalls:sys_enter and sys_exit: 8 bytes of header, then id and ret. */
@@ -201,14 +219,14 @@ int kd_enter_raw(struct kd_raw_args *ctx)
 {
 	struct kd_regs *regs = (struct kd_regs *)ctx->args[0];
 
-	kd_note_entry();
+	kd_note_entry(ctx->args[1]);
 	return kd_call(ctx, &kd_select_enter, ctx->args[1], 0, regs, 0);
 }
 
 SEC("tp/raw_syscalls/sys_enter")
 int kd_enter_tp(struct kd_tp_call *ctx)
 {
-	kd_note_entry();
+	kd_note_entry(ctx->id);
 	return kd_call(ctx, &kd_select_enter, ctx->id, 0, 0, 0);
 }
 

@@ -69,9 +69,9 @@ static KD_INLINE int kd_exe_is_memfd(struct file *file)
 	struct dentry *dentry = KD_GET(file, f_path.dentry);
 	char name[6] = {0};
 
-	if (!dentry || KD_GET(dentry, d_parent) != dentry)
+	if (!dentry || KD_GET_STALE(dentry, d_parent) != dentry)
 		return 0;
-	if (kd_read_kernel(name, KD_GET(dentry, d_name.name), sizeof(name)))
+	if (kd_read_kernel(name, KD_GET_STALE(dentry, d_name.name), sizeof(name)))
 		return 0;
 	return name[0] == 'm' && name[1] == 'e' && name[2] == 'm' && name[3] == 'f' && name[4] == 'd' && name[5] == ':';
 }
@@ -79,11 +79,12 @@ static KD_INLINE int kd_exe_is_memfd(struct file *file)
 static KD_INLINE u64 kd_val_exe_flags(struct kd_fill *c)
 {
 	struct file *file = kd_exe_file(c);
+	struct inode *inode = file ? KD_GET(file, f_inode) : 0;
 	u64 flags = 0;
 
-	if (!file)
+	if (!inode)
 		return 0;
-	if (kd_exe_writable(c, KD_GET(file, f_inode)))
+	if (kd_exe_writable(c, inode))
 		flags |= 1;
 	if (kd_exe_is_memfd(file))
 		flags |= 4;

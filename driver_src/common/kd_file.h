@@ -47,7 +47,7 @@ static KD_INLINE u64 kd_val_fd_dev(struct kd_fill *c, s64 fd)
 	if (!inode)
 		return 0;
 	sb = KD_GET(inode, i_sb);
-	dev = KD_GET(sb, s_dev);
+	dev = KD_GET_STALE(sb, s_dev);
 	return kd_encode_dev(dev >> 20, dev & 0xfffff);
 }
 

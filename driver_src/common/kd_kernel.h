@@ -128,14 +128,46 @@ static KD_INLINE int kd_file_created(struct file *file)
 #endif
 }
 
-#if !defined(KD_KERNFS_PARENT__NONE)
-static KD_INLINE struct kernfs_node *kd_kernfs_parent(struct kernfs_node *node)
+/*
+ * The folder of a cgroup, the one above it (NULL at the root) and its name: nodes of kernfs since 3.15 (2bd59d48ebfb), dentries of
+ * a file system of their own before and in all of RHEL 7.
+ */
+#if defined(KD_KERNFS_PARENT__NONE)
+static KD_INLINE void *kd_cgroup_node(struct cgroup *cgroup)
+{
+	return KD_GET(cgroup, dentry);
+}
+
+static KD_INLINE void *kd_cgroup_parent(void *node)
+{
+	struct dentry *dentry = (struct dentry *)node;
+	struct dentry *parent = KD_GET(dentry, d_parent);
+
+	return parent == dentry ? 0 : parent;
+}
+
+static KD_INLINE const unsigned char *kd_cgroup_name(void *node)
+{
+	return KD_GET((struct dentry *)node, d_name.name);
+}
+#else
+static KD_INLINE void *kd_cgroup_node(struct cgroup *cgroup)
+{
+	return KD_GET(cgroup, kn);
+}
+
+static KD_INLINE void *kd_cgroup_parent(void *node)
 {
 #if defined(KD_KERNFS_PARENT__RCU)
-	return (struct kernfs_node *)KD_GET(node, __parent);
+	return (void *)KD_GET((struct kernfs_node *)node, __parent);
 #else
-	return KD_GET(node, parent);
+	return KD_GET((struct kernfs_node *)node, parent);
 #endif
+}
+
+static KD_INLINE const unsigned char *kd_cgroup_name(void *node)
+{
+	return (const unsigned char *)KD_GET((struct kernfs_node *)node, name);
 }
 #endif
 
@@ -185,28 +217,39 @@ static KD_INLINE int kd_has_child_subreaper(struct signal_struct *signal)
 	return (kd_subreaper_bits(signal) & 2) != 0;
 }
 
+/*
+ * Numbers of the cgroup subsystems. Until 3.14 (and in RHEL 7) they are called after the structure of each, <structure>_id; since 3.15
+ * (073219e995b4) after what user space calls them. blkio was renamed io in 4.3 (c165b3e3c7bb).
+ */
+#if defined(KD_KERNFS_PARENT__NONE)
+#define KD_CGROUP_ID(old, new) ((int)old##_subsys_id)
+#else
+#define KD_CGROUP_ID(old, new) ((int)new##_cgrp_id)
+#endif
 #if defined(CONFIG_CPUSETS)
-#define kd_cgroup_cpuset() ((int)cpuset_cgrp_id)
+#define kd_cgroup_cpuset() KD_CGROUP_ID(cpuset, cpuset)
 #else
 #define kd_cgroup_cpuset() (-1)
 #endif
 #if defined(CONFIG_CGROUP_SCHED)
-#define kd_cgroup_cpu() ((int)cpu_cgrp_id)
+#define kd_cgroup_cpu() KD_CGROUP_ID(cpu_cgroup, cpu)
 #else
 #define kd_cgroup_cpu() (-1)
 #endif
 #if defined(CONFIG_CGROUP_CPUACCT)
-#define kd_cgroup_cpuacct() ((int)cpuacct_cgrp_id)
+#define kd_cgroup_cpuacct() KD_CGROUP_ID(cpuacct, cpuacct)
 #else
 #define kd_cgroup_cpuacct() (-1)
 #endif
-#if defined(CONFIG_BLK_CGROUP)
-#define kd_cgroup_io() ((int)io_cgrp_id)
+#if defined(CONFIG_BLK_CGROUP) && defined(KD_CGROUP_IO__NAMED)
+#define kd_cgroup_io() KD_CGROUP_ID(blkio, io)
+#elif defined(CONFIG_BLK_CGROUP)
+#define kd_cgroup_io() KD_CGROUP_ID(blkio, blkio)
 #else
 #define kd_cgroup_io() (-1)
 #endif
 #if defined(CONFIG_MEMCG)
-#define kd_cgroup_memory() ((int)memory_cgrp_id)
+#define kd_cgroup_memory() KD_CGROUP_ID(mem_cgroup, memory)
 #else
 #define kd_cgroup_memory() (-1)
 #endif

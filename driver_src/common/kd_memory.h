@@ -40,7 +40,7 @@ static KD_INLINE int kd_cap_user_u32(struct kd_fill *c, u64 address)
 /* struct timespec; two 32-bit halves in a compat call. */
 static KD_INLINE int kd_cap_user_timespec(struct kd_fill *c, u64 address)
 {
-	s64 wide[2];
+	s64 wide[2] = {0}; /* some compilers lose track of a copy in two halves */
 	s32 narrow[2];
 
 	if (kd_is_compat(c)) {

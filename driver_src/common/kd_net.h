@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * Addresses and sockets. RCU read section; the socket of a descriptor of the current call cannot go away under it, its peer is read
- * without a lock and may be a moment old.
+ * Addresses and sockets. RCU read section. Nothing is locked or held: another thread may close the descriptor, and the socket and its
+ * peer are gone at once (few kinds of sockets wait for RCU), so all of them is read as memory that may be stale.
  */
 #ifndef KD_NET_H
 #define KD_NET_H
@@ -32,7 +32,7 @@ static KD_INLINE struct socket *kd_fd_socket(struct kd_fill *c, s64 fd)
 	if (!file)
 		return 0;
 	inode = KD_GET(file, f_inode);
-	if (!inode || (KD_GET(inode, i_mode) & KD_S_IFMT) != KD_S_IFSOCK)
+	if (!inode || (KD_GET_STALE(inode, i_mode) & KD_S_IFMT) != KD_S_IFSOCK)
 		return 0;
 	return (struct socket *)KD_GET(file, private_data);
 }
@@ -41,7 +41,7 @@ static KD_INLINE struct sock *kd_fd_sock(struct kd_fill *c, s64 fd)
 {
 	struct socket *socket = kd_fd_socket(c, fd);
 
-	return socket ? KD_GET(socket, sk) : 0;
+	return socket ? KD_GET_STALE(socket, sk) : 0;
 }
 
 /* Put the path of a passed struct sockaddr_un: up to its first NUL; an abstract name without its leading NUL. */
@@ -102,11 +102,11 @@ static KD_INLINE void kd_sock_ends(struct sock *sk, u16 family, struct kd_ends *
 	struct inet_sock *inet = (struct inet_sock *)sk;
 
 	__builtin_memset(ends, 0, sizeof(*ends));
-	ends->own_port = kd_swap16(KD_GET(inet, inet_sport));
-	ends->other_port = kd_swap16(KD_GET(sk, __sk_common.skc_dport));
+	ends->own_port = kd_swap16(KD_GET_STALE(inet, inet_sport));
+	ends->other_port = kd_swap16(KD_GET_STALE(sk, __sk_common.skc_dport));
 	if (family == KD_AF_INET) {
-		ends->own[0] = KD_GET(inet, inet_saddr);
-		ends->other[0] = KD_GET(sk, __sk_common.skc_daddr);
+		ends->own[0] = KD_GET_STALE(inet, inet_saddr);
+		ends->other[0] = KD_GET_STALE(sk, __sk_common.skc_daddr);
 	} else {
 		/* not pinet6->saddr: an IPv4 connection over this socket sets that only after its first segment */
 		kd_read_kernel(ends->own, KD_ADDR(sk, __sk_common.skc_v6_rcv_saddr), 16);
@@ -163,14 +163,14 @@ static KD_INLINE int kd_put_inet_tuple(struct kd_fill *c, struct sock *sk, u16 f
 /* The name that a unix socket is bound to, with a NUL; an empty string when it has none. */
 static KD_INLINE int kd_put_unix_name(struct kd_fill *c, struct unix_sock *unix_sk)
 {
-	struct unix_address *address = unix_sk ? KD_GET(unix_sk, addr) : 0;
+	struct unix_address *address = unix_sk ? KD_GET_STALE(unix_sk, addr) : 0;
 	const char *path;
 	s64 len;
 	u8 first = 0;
 
 	if (!address)
 		return kd_put_u8(c, 0);
-	len = (s64)KD_GET(address, len) - 2;
+	len = (s64)KD_GET_STALE(address, len) - 2;
 	path = (const char *)KD_ADDR(address, name[0]) + 2;
 	if (len <= 0 || kd_read_kernel(&first, path, 1))
 		return kd_put_u8(c, 0);
@@ -187,7 +187,7 @@ static KD_INLINE int kd_put_unix_name(struct kd_fill *c, struct unix_sock *unix_
 static KD_INLINE int kd_put_unix_tuple(struct kd_fill *c, struct sock *sk, u64 address, s64 len, enum kd_order order)
 {
 	struct unix_sock *own = (struct unix_sock *)sk;
-	struct unix_sock *peer = (struct unix_sock *)KD_GET(own, peer);
+	struct unix_sock *peer = (struct unix_sock *)KD_GET_STALE(own, peer);
 	int err = kd_put_u8(c, KD_AF_UNIX);
 	u16 family;
 
@@ -212,7 +212,7 @@ static KD_INLINE int kd_push_tuple(struct kd_fill *c, struct sock *sk, u64 addre
 
 	if (!sk)
 		return kd_push_empty(c);
-	family = KD_GET(sk, __sk_common.skc_family);
+	family = KD_GET_STALE(sk, __sk_common.skc_family);
 	kd_param_begin(c);
 	if (family == KD_AF_INET || family == KD_AF_INET6)
 		err = kd_put_inet_tuple(c, sk, family, address, len, order);
@@ -278,14 +278,14 @@ static KD_INLINE u64 kd_val_accept_queue_len(struct kd_fill *c, u64 fd, s64 ret)
 {
 	struct sock *sk = ret < 0 ? 0 : kd_fd_sock(c, (s32)fd);
 
-	return sk ? KD_GET(sk, sk_ack_backlog) : 0;
+	return sk ? KD_GET_STALE(sk, sk_ack_backlog) : 0;
 }
 
 static KD_INLINE u64 kd_val_accept_queue_max(struct kd_fill *c, u64 fd, s64 ret)
 {
 	struct sock *sk = ret < 0 ? 0 : kd_fd_sock(c, (s32)fd);
 
-	return sk ? KD_GET(sk, sk_max_ack_backlog) : 0;
+	return sk ? KD_GET_STALE(sk, sk_max_ack_backlog) : 0;
 }
 
 static KD_INLINE u64 kd_val_accept_queue_pct(struct kd_fill *c, u64 fd, s64 ret)

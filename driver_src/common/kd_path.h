@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * Absolute paths, walked from the leaf up over dentries and mounts. RCU read section: dentries, their names and mounts are freed
- * after a grace period. rename_lock is not taken, so a path that is renamed meanwhile may show a mixture; it is never unsafe.
+ * Absolute paths, walked from the leaf up over dentries and mounts. RCU read section: most dentries, their names and mounts are freed
+ * after a grace period; those of memfds (DCACHE_NORCU) and the mounts before 3.13 are not, so all are read as memory that may be
+ * stale. rename_lock is not taken: a path that is renamed meanwhile may show a mixture; it is never unsafe.
  */
 #ifndef KD_PATH_H
 #define KD_PATH_H
@@ -25,7 +26,7 @@ static KD_INLINE int kd_put_component(struct kd_fill *c, const unsigned char *na
 /* The name of a dentry that is its own root: a memfd's, or the slash of a file system. */
 static KD_INLINE int kd_put_rootless(struct kd_fill *c, struct dentry *dentry)
 {
-	const unsigned char *name = KD_GET(dentry, d_name.name);
+	const unsigned char *name = KD_GET_STALE(dentry, d_name.name);
 	u8 first = 0;
 
 	if (kd_read_kernel(&first, name, 1))
@@ -52,8 +53,8 @@ static KD_INLINE int kd_put_path(struct kd_fill *c, struct dentry *dentry, struc
 		part[i] = 0;
 		if (top)
 			continue;
-		parent = KD_GET(dentry, d_parent);
-		if (dentry == parent || dentry == KD_GET(mount, mnt_root)) {
+		parent = KD_GET_STALE(dentry, d_parent);
+		if (dentry == parent || dentry == KD_GET_STALE(mount, mnt_root)) {
 			top = kd_mount_up(&mount, &dentry);
 			continue;
 		}
@@ -71,7 +72,7 @@ static KD_INLINE int kd_put_path(struct kd_fill *c, struct dentry *dentry, struc
 
 		if (!one || err)
 			continue;
-		err = kd_put_component(c, KD_GET(one, d_name.name));
+		err = kd_put_component(c, KD_GET_STALE(one, d_name.name));
 	}
 	if (!err)
 		err = kd_put_u8(c, 0);

@@ -14,7 +14,7 @@
 
 static KD_INLINE int kd_put_sockopt_time(struct kd_fill *c, u64 name, u64 address)
 {
-	s64 wide[2];
+	s64 wide[2] = {0}; /* some compilers lose track of a copy in two halves */
 	s32 narrow[2];
 	int err = kd_put_u8(c, KD_DYN_TIME);
 

@@ -171,10 +171,10 @@ static KD_INLINE u64 kd_val_task_tty(struct kd_fill *c)
 
 	if (!tty)
 		return 0;
-	driver = KD_GET(tty, driver);
+	driver = KD_GET_STALE(tty, driver); /* a terminal that hangs up is freed without RCU */
 	if (!driver)
 		return 0;
-	return kd_encode_dev(KD_GET(driver, major), KD_GET(driver, minor_start) + KD_GET(tty, index));
+	return kd_encode_dev(KD_GET_STALE(driver, major), KD_GET_STALE(driver, minor_start) + KD_GET_STALE(tty, index));
 }
 
 static KD_INLINE u64 kd_val_task_loginuid(struct kd_fill *c)
@@ -236,8 +236,8 @@ static KD_INLINE int kd_put_cgroup(struct kd_fill *c, struct css_set *set, int i
 {
 	u64 *part = kd_vector_area(c); /* as in kd_put_path() */
 	struct cgroup_subsys_state *css = 0;
-	struct kernfs_node *node;
 	struct cgroup *cgroup;
+	void *node;
 	int err, i;
 
 	if (id < 0)
@@ -245,10 +245,10 @@ static KD_INLINE int kd_put_cgroup(struct kd_fill *c, struct css_set *set, int i
 	if (kd_read_kernel(&css, (char *)KD_ADDR(set, subsys[0]) + id * sizeof(css), sizeof(css)) || !css)
 		return 0;
 	cgroup = KD_GET(css, cgroup);
-	node = KD_GET(cgroup, kn);
+	node = kd_cgroup_node(cgroup);
 	KD_UNROLL
 	for (i = 0; i < KD_CGROUP_PARTS; i++) {
-		struct kernfs_node *parent = node ? kd_kernfs_parent(node) : 0;
+		void *parent = node ? kd_cgroup_parent(node) : 0;
 
 		part[i] = parent ? (unsigned long)node : 0;
 		node = parent;
@@ -259,11 +259,11 @@ static KD_INLINE int kd_put_cgroup(struct kd_fill *c, struct css_set *set, int i
 		err = kd_put_u8(c, '/');
 	KD_UNROLL
 	for (i = KD_CGROUP_PARTS - 1; i >= 0; i--) {
-		struct kernfs_node *one = (struct kernfs_node *)(unsigned long)part[i];
+		void *one = (void *)(unsigned long)part[i];
 
 		if (!one || err)
 			continue;
-		err = kd_put_component(c, (const unsigned char *)KD_GET(one, name));
+		err = kd_put_component(c, kd_cgroup_name(one));
 	}
 	if (!err)
 		err = kd_put_u8(c, 0);

@@ -161,14 +161,26 @@ static KD_INLINE int kd_file_created(struct file *file)
 	return (KD_GET(file, f_mode) & KD_FMODE_CREATED) != 0;
 }
 
-static KD_INLINE struct kernfs_node *kd_kernfs_parent(struct kernfs_node *node)
+static KD_INLINE void *kd_cgroup_node(struct cgroup *cgroup)
 {
-	struct kernfs_node___6_15 *fresh = (void *)node;
-	struct kernfs_node___old *old = (void *)node;
+	return KD_GET(cgroup, kn);
+}
+
+static KD_INLINE void *kd_cgroup_parent(void *node)
+{
+	struct kernfs_node___6_15 *fresh = node;
+	struct kernfs_node___old *old = node;
 
 	if (bpf_core_field_exists(fresh->__parent))
 		return (void *)KD_GET(fresh, __parent);
 	return (void *)KD_GET(old, parent);
+}
+
+static KD_INLINE const unsigned char *kd_cgroup_name(void *node)
+{
+	struct kernfs_node *named = node;
+
+	return (const unsigned char *)KD_GET(named, name);
 }
 
 /* Cross a mount point upwards: 1 at the top of the mount tree. */

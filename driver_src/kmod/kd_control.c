@@ -129,7 +129,7 @@ static int kd_version(const struct kd_consumer *consumer, void __user *to)
 	return copy_to_user(to, &version, sizeof(version)) ? -EFAULT : 0;
 }
 
-static int kd_stats(const struct kd_consumer *consumer, void __user *to)
+static int kd_stats(struct kd_consumer *consumer, void __user *to)
 {
 	struct kd_stats stats = {.drops_offline = atomic_long_read(&consumer->n_drops_offline)};
 	unsigned int cpu;

@@ -91,7 +91,7 @@ struct kd_ring {
 	struct kd_ring_info *info; /* shared with the reader: never trusted */
 	u32 size; /* power of two */
 	u32 head;
-	u8 open;
+	u32 open; /* like all that is published by kd_store_release, not smaller than an int (see compat/kd_barrier.h) */
 	u8 busy; /* a block is being written */
 	u8 was_open;
 	struct page **pages; /* size / PAGE_SIZE of them, then the same ones again */
@@ -112,9 +112,9 @@ struct kd_consumer {
 	u16 enter_action[KD_CALL_TABLE];
 	u16 hook_action[KD_HOOKS];
 	u32 snaplen;
-	u8 enter_time;
+	u32 enter_time;
+	u32 dropping;
 	u8 drop_failed;
-	u8 dropping;
 	u32 sampling_ratio;
 	u32 sampled_ns; /* of each second */
 	/* written by the hooks */

@@ -23,6 +23,18 @@
 #define KD_GET(pointer, field) ((pointer)->field)
 #define KD_ADDR(pointer, field) (&(pointer)->field)
 
+/*
+ * The same where neither the task nor RCU keeps the structure: a socket whose descriptor another thread closes, a
+ * terminal that hangs up. Such memory may be gone or another's: what is read may be wrong, but it is no fault.
+ */
+#define KD_GET_STALE(pointer, field)                                                                        \
+	({                                                                                                  \
+		typeof((pointer)->field) kd_value_;                                                         \
+		if (kd_read_kernel((void *)&kd_value_, (const void *)&(pointer)->field, sizeof(kd_value_))) \
+			memset((void *)&kd_value_, 0, sizeof(kd_value_));                                   \
+		kd_value_;                                                                                  \
+	})
+
 /* The length of a parameter is a u16. */
 #define KD_PARAM_MAX 0xffffu
 
@@ -31,6 +43,9 @@
 
 /* Bytes of a user string that are copied at a time: most paths fit in one. */
 #define KD_STRING_CHUNK 128
+
+/* Bytes of a kernel string that are copied at a time: most names fit in one. */
+#define KD_NAME_CHUNK 32
 
 /* What a hook saw. The same for all consumers of one event. */
 struct kd_moment {
@@ -281,19 +296,36 @@ static int kd_put_user_str(struct kd_fill *c, u64 address, u32 max)
 	return 0;
 }
 
-/* A string of the kernel, its NUL included, cut to max bytes. */
-static KD_INLINE int kd_put_kernel_str(struct kd_fill *c, const char *p, u32 max)
+/*
+ * A string of the kernel, its NUL included, cut to max bytes. It may be gone: pieces of it are probed, none of them over
+ * the end of a page, and only what belongs to the string gets into the block.
+ */
+static int kd_put_kernel_str(struct kd_fill *c, const char *p, u32 max)
 {
-	u32 len;
+	char piece[KD_NAME_CHUNK];
+	u32 before = c->off;
+	u32 done = 0;
 
-	if (!max)
-		return 0;
-	len = strnlen(p, max - 1);
-	if (kd_room(c, len + 1))
-		return -ENOSPC;
-	memcpy(c->block + c->off, p, len);
-	c->block[c->off + len] = 0;
-	c->off += len + 1;
+	while (done < max) {
+		u32 to_page_end = PAGE_SIZE - ((unsigned long)(p + done) & (PAGE_SIZE - 1));
+		u32 len = min3(max - done, to_page_end, (u32)sizeof(piece));
+		const char *end;
+
+		if (kd_read_kernel(piece, p + done, len)) {
+			c->off = before;
+			return -EFAULT;
+		}
+		end = memchr(piece, 0, len);
+		if (end)
+			len = end - piece + 1;
+		if (kd_put_kernel(c, piece, len))
+			return -ENOSPC;
+		if (end)
+			return 0;
+		done += len;
+	}
+	if (max)
+		c->block[c->off - 1] = 0;
 	return 0;
 }
 

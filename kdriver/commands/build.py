@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +13,8 @@ import click
 from kdriver.core.artifact import DriverKind
 from kdriver.core.console import print_json, print_table, progress, size
 from kdriver.core.errors import ExitCode
+from kdriver.core.process import stopped_by_sigterm
+from kernel_index.query import KERNEL_HELP
 
 if TYPE_CHECKING:
     from builder.plan import BuildPlan
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @click.command(name="build")
 @click.option("--distro", help="A distribution release (debian12) or family (debian); all of its kernels.")
-@click.option("--kernel", "kernels", multiple=True, help="A kernel: its key, its `uname -r`, or newest. Repeatable.")
+@click.option("--kernel", "kernels", multiple=True, help=f"{KERNEL_HELP} Repeatable.")
 @click.option(
     "--kind",
     "kinds",
@@ -63,8 +63,8 @@ def command(
     Examples:
       kdriver build --distro debian12 --kernel newest
       kdriver build --distro debian12 --kind kmod -j 4 --out drivers
-      kdriver build --kernel 6.1.0-56-amd64 --driver-src ./my_driver_src --name my_driver
-    \b
+      kdriver build --kernel newest --driver-src ./my_src --name my_driver
+
     Exit status: 0 all built or skipped, 1 some of a batch failed, 2 usage, 3 no such kernel, and for one kernel
     4 the build failed, 6 a package is not what the signed metadata promised.
     """
@@ -109,7 +109,7 @@ def _run(plans: Sequence[BuildPlan], source: DriverSource, options: RunOptions) 
     from builder.run import run_builds
 
     lock = threading.Lock()
-    with _stopped_by_sigterm(), progress() as display:
+    with stopped_by_sigterm(), progress() as display:
         tasks = {
             plan: display.add_task(f"{plan.kernel.release} {plan.kind}", total=5, note="waiting", visible=False)
             for plan in plans
@@ -121,19 +121,6 @@ def _run(plans: Sequence[BuildPlan], source: DriverSource, options: RunOptions) 
                 display.update(tasks[plan], advance=0 if ended else 1, note=step, visible=not ended)
 
         return run_builds(plans, source, options, on_step=on_step)
-
-
-@contextmanager
-def _stopped_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends a batch as ctrl-C does: compilers are killed, nothing half-written stays."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _print_plans(plans: Sequence[BuildPlan], as_json: bool) -> None:
@@ -149,7 +136,7 @@ def _print_plans(plans: Sequence[BuildPlan], as_json: bool) -> None:
         )
         for row in rows
     ]  # fmt: skip
-    print_table(columns, cells)
+    print_table(columns, cells, by_first=True)
 
 
 def _print_results(results: Sequence[BuildResult], as_json: bool) -> None:
@@ -157,7 +144,7 @@ def _print_results(results: Sequence[BuildResult], as_json: bool) -> None:
         print_json([result.to_json() for result in results])
     else:
         columns = ("kernel", "kind", "outcome", "compiler", "seconds", "size", "reason")
-        print_table(columns, [_row(result) for result in results])
+        print_table(columns, [_row(result) for result in results], by_first=True)
     said: set[str] = set()
     for result in results:
         # A missing compiler fails all kinds of a kernel alike, and a broken CO-RE probe all kernels: said once.

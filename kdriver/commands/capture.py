@@ -152,11 +152,11 @@ def command(
     """Open a driver, switch events on, and print one line for each until stopped (Ctrl-C ends it with the counts).
 
     \b
-    kdriver capture                                     the installed driver, all events
-    kdriver capture --events execve,procexit            who runs what
-    kdriver capture --driver kdriver.core.o --comm nginx --events connect,accept4 --json
+    Examples:
+      kdriver capture                            the installed driver, all events
+      kdriver capture --events execve,procexit   who runs what
+      kdriver capture --driver kdriver.core.o --comm nginx --events accept4 --json
 
-    \b
     A line: time, CPU, thread, event(process), parameters. In JSON: ts (ns since 1970), cpu, tid, type, name, params.
     The counts at the end name what was lost: events dropped in full rings, and runs that the kernel missed (null where
     it cannot count them). Exit status: 0 done, 2 wrong use, 3 no such driver, 7 the kernel refused the driver.
@@ -184,6 +184,10 @@ def command(
     if dry_run:
         click.echo(" ".join(argv))
         return
+    if chosen.partition(":")[0] != DriverKind.KMOD and not Path(chosen).exists():
+        raise NotFoundError(
+            f"{chosen}: no such driver file", hint="Name an eBPF object, or kmod for the loaded module."
+        )
     try:
         os.execv(argv[0], argv)
     except OSError as error:

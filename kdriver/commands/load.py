@@ -49,9 +49,8 @@ def command(
     \b
     Examples:
       kdriver load --repo http://mirror.example/repository --trust root.json
-      kdriver load --repo http://mirror.example/repository --kind kmod --explain --dry-run
+      kdriver load --repo http://mirror.example/repository --explain --dry-run
 
-    \b
     Exit status: 0 done, 1 the repository cannot be reached, 2 wrong use, 3 no driver for this kernel (the nearest
     ones are named), 6 a signature or digest is wrong, 7 the kernel refused the driver.
     """

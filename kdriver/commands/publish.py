@@ -15,6 +15,7 @@ from kdriver.repository.gather import Built, gather, kernels_of, read_built_cach
 from kdriver.repository.keys import load_keys
 from kdriver.repository.publish import Action, PublishStep, publish
 from kdriver.repository.store import FolderStore
+from kernel_index.query import KERNEL_HELP
 
 KINDS = [str(kind) for kind in DriverKind]
 
@@ -23,7 +24,7 @@ KINDS = [str(kind) for kind in DriverKind]
 @click.option("--repo", type=click.Path(path_type=Path), required=True, help="The repository's folder.")
 @click.option("--keys", type=click.Path(path_type=Path), required=True, help="Folder of the private keys.")
 @click.option("--distro", help="Only kernels of this distribution: debian, debian12.")
-@click.option("--kernel", help="Only this kernel: its key, its `uname -r`, or newest.")
+@click.option("--kernel", help=f"Only this kernel. {KERNEL_HELP}")
 @click.option("--kind", "kinds", type=click.Choice(KINDS), multiple=True, help="Only this kind of driver.")
 @click.option("--driver-src", type=click.Path(path_type=Path), help="Only drivers of this source. [default: kdriver's]")
 @click.option("--artifacts", type=click.Path(path_type=Path, exists=True), help="A folder that `build --out` wrote.")
@@ -52,7 +53,7 @@ def command(
     \b
     Examples:
       kdriver publish --repo ./repository --keys ./keys
-      kdriver publish --repo ./repository --keys ./keys --distro debian12 --kernel newest --dry-run
+      kdriver publish --repo ./repository --keys ./keys --kernel newest --dry-run
     """
     signers = load_keys(keys)
     built = read_built_folder(artifacts) if artifacts else _built_here(driver_src)
@@ -137,6 +138,6 @@ def _print(steps: tuple[PublishStep, ...], repo: Path, dry_run: bool, as_json: b
         )
         for step in steps
     ]
-    print_table(("kernel", "kind", "outcome", "reason", "size"), rows)
+    print_table(("kernel", "kind", "outcome", "reason", "size"), rows, by_first=True)
     if not dry_run and any(step.action is not Action.REFUSED for step in steps):
         click.echo(f"{repo}: serve it with `kdriver serve --repo {repo}`")

@@ -58,7 +58,7 @@ def init(
     \b
     Examples:
       kdriver repo init --repo ./repository --keys ./keys
-      kdriver repo init --repo ./isolated --keys ./keys --reuse-keys --timestamp-days 365
+      kdriver repo init --repo ./far --keys ./keys --timestamp-days 365
     """
     from kdriver.repository import keys as signing
     from kdriver.repository import layout, metadata

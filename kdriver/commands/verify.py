@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +13,7 @@ import click
 from kdriver.core.artifact import DriverKind
 from kdriver.core.console import STDERR, print_json, print_table, progress, size
 from kdriver.core.errors import ExitCode
+from kdriver.core.process import stopped_by_sigterm
 from kernel_index.query import KERNEL_HELP
 
 if TYPE_CHECKING:
@@ -66,7 +65,9 @@ class Request:
     show_default=True,
     help="What runs the guest; auto is KVM where a probe guest ran on it, else TCG.",
 )
-@click.option("--timeout", default=600, show_default=True, help="Seconds that one guest may take.")
+@click.option(
+    "--timeout", type=click.IntRange(min=1), default=600, show_default=True, help="Seconds that one guest may take."
+)
 @click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Guests at a time.")
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be booted, and download nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
@@ -106,8 +107,8 @@ def command(
     Examples:
       kdriver verify --distro debian12 --kernel newest
       kdriver verify --kernel 6.1.0-56-amd64 --kind kmod --json
-      kdriver verify --kernel-image vmlinuz-6.1.0-56-amd64 --release 6.1.0-56-amd64 --artifacts drivers
-    \b
+      kdriver verify --kernel-image vmlinuz --release 6.1.9 --artifacts drivers
+
     Exit status: 0 all passed, 1 some of a batch did not, 2 usage, 3 no such kernel, and for one kernel 5 when a
     driver did not pass, 4 when none could be built, 6 when a package is not what the signed metadata promised.
     """
@@ -129,13 +130,15 @@ def command(
             raise click.UsageError("--module needs a kernel of the index: a file alone holds no modules")
         if distro or kernels:
             raise click.UsageError("--kernel-image and kernels of the index exclude each other")
-        return _verify_file(kernel_image, release, artifacts, request, dry_run=dry_run)
+        with stopped_by_sigterm():
+            return _verify_file(kernel_image, release, artifacts, request, dry_run=dry_run)
     if distro is None and not kernels:
         raise click.UsageError("name kernels with --distro, --kernel or both")
     chosen = _choose(distro, kernels)
     if dry_run:
         return _print_plans([_plan_row(kernel) for kernel in chosen], request)
-    return _verify_index(chosen, request)
+    with stopped_by_sigterm():
+        return _verify_index(chosen, request)
 
 
 def _choose(distro: str | None, names: tuple[str, ...]) -> tuple[Kernel, ...]:
@@ -160,7 +163,7 @@ def _verify_index(kernels: Sequence[Kernel], request: Request) -> int:
         )
     results = _build(kernels, source, request)
     if len(kernels) == 1 and not any(result.ok for result in results):
-        return int(_say_not_built(results))
+        return _say_not_built(results, from_builds(kernels, results)[0], request)
     return _carry_out(from_builds(kernels, results, request.modules), source, qemu, request)
 
 
@@ -169,10 +172,10 @@ def _verify_file(image: Path, release: str, folder: Path, request: Request, *, d
     from kdriver.commands.verify_targets import file_key, from_file
     from kdriver.verifier.accelerator import find_qemu
 
+    verification = from_file(image, release, request.kinds, folder)
     if dry_run:
         return _print_plans([(file_key(image, release), str(image), image.stat().st_size)], request)
     qemu = find_qemu()
-    verification = from_file(image, release, request.kinds, folder)
     return _carry_out([verification], load_source(request.driver_src), qemu, request)
 
 
@@ -184,15 +187,19 @@ def _build(kernels: Sequence[Kernel], source: DriverSource, request: Request) ->
         return run_builds(plan_builds(kernels, request.kinds, source), source, RunOptions(jobs=request.jobs))
 
 
-def _say_not_built(results: Sequence[BuildResult]) -> ExitCode:
+def _say_not_built(results: Sequence[BuildResult], verification: Verification, request: Request) -> int:
     """Why a single kernel has no driver at all, and the status of its build."""
     from kdriver.commands.build import exit_status
+    from kdriver.commands.verify_report import verdict_rows
+    from kdriver.verifier.run import missing_verdicts
 
+    if request.as_json:
+        print_json(verdict_rows(missing_verdicts(verification)))
     for result in results:
         click.echo(f"kdriver: {result.kernel} {result.kind}: {result.reason}", err=True)
         if result.hint:
             click.echo(f"  hint: {result.hint}", err=True)
-    return exit_status(results)
+    return int(exit_status(results))
 
 
 def _carry_out(verifications: Sequence[Verification], source: DriverSource, qemu: str, request: Request) -> int:
@@ -205,7 +212,7 @@ def _carry_out(verifications: Sequence[Verification], source: DriverSource, qemu
 
     tools = build_tools(source=source)
     lock = threading.Lock()
-    with _stopped_by_sigterm(), progress() as display:
+    with progress() as display:
         tasks = {
             one.kernel: display.add_task(one.release, total=None, note="waiting", visible=False)
             for one in verifications
@@ -252,19 +259,6 @@ def _accelerator(verifications: Sequence[Verification], tools: GuestTools, qemu:
     if choice.note:
         click.echo(f"kdriver: {choice.note}", err=True)
     return choice.accelerator
-
-
-@contextmanager
-def _stopped_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends a verification as ctrl-C does: guests are killed, nothing stays behind."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _plan_row(kernel: Kernel) -> tuple[str, str, int]:

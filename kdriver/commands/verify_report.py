@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -15,11 +16,10 @@ from kdriver.verifier.run import Verified
 def print_verdicts(verified: Sequence[Verified], *, as_json: bool) -> None:
     """A row for each kernel and kind on stdout; what did not pass is explained on stderr, each reason once."""
     if as_json:
-        rows = [{**one.verdict.to_json(), "console": str(one.console) if one.console else None} for one in verified]
-        print_json(rows)
+        print_json(verdict_rows(verified))
     else:
         columns = ("kernel", "kind", "verdict", "events", "exact", "between", "unchecked", "seconds", "reason")
-        print_table(columns, [_row(one) for one in verified])
+        print_table(columns, [_row(one) for one in verified], by_first=True)
     said: set[str] = set()
     for one in verified:
         verdict = one.verdict
@@ -35,6 +35,11 @@ def print_verdicts(verified: Sequence[Verified], *, as_json: bool) -> None:
             click.echo(f"  console: {one.console}", err=True)
         if one.error is not None and one.error.hint:
             click.echo(f"  hint: {one.error.hint}", err=True)
+
+
+def verdict_rows(verified: Sequence[Verified]) -> list[dict[str, Any]]:
+    """What --json prints: the verdicts' records, each with the path of its console log (null: no guest ran)."""
+    return [{**one.verdict.to_json(), "console": str(one.console) if one.console else None} for one in verified]
 
 
 def _row(one: Verified) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from kdriver.core.kernel import Kernel, Package, PackageRole
 from kdriver.verifier.artifacts import FoundArtifact, artifacts_for, find_artifacts, under_test
 from kdriver.verifier.image import GuestKernel, kernel_from_file, kernel_from_package
 from kdriver.verifier.run import Verification
-from kernel_index.sources import package_urls
+from kernel_index.sources import package_client, package_urls
 
 if TYPE_CHECKING:
     from builder.result import BuildResult
@@ -34,7 +34,8 @@ def kernel_image(kernel: Kernel, modules: Sequence[str]) -> GuestKernel:
     """The bootable kernel with these modules, downloaded where it is not in the cache. Raises what downloads and
     packages raise."""
     package = image_package(kernel)
-    path = cached(package_urls(kernel, package), package.sha256, package.size_bytes, package.file_name)
+    http = package_client(kernel, package)
+    path = cached(package_urls(kernel, package), package.digest, package.size_bytes, package.file_name, http=http)
     return kernel_from_package(path, kernel.release, modules)
 
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-STDERR = Console(stderr=True, highlight=False)
+# Without markup: file names, compilers' words and event values hold brackets and colons that mean just themselves.
+STDERR = Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+_PIPE_WIDTH = 160
+_GAP = 2
 
 
 def print_json(value: Any) -> None:
@@ -20,17 +25,41 @@ def print_json(value: Any) -> None:
     sys.stdout.write("\n")
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None) -> None:
-    """A table that fits the terminal (cells fold); plain columns without colour when stdout is no terminal."""
-    console = Console(highlight=False)
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None, by_first: bool = False
+) -> None:
+    """A table that fits the terminal (cells fold); plain columns without colour when stdout is no terminal.
+
+    by_first: where a terminal is too narrow for the lines, what the first column says stands above its rows, and
+    columns that are empty are left out.
+    """
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = _PIPE_WIDTH
+    cells = [tuple(row) for row in rows]
+    if not by_first or not console.is_terminal or _width(columns, cells) <= console.width:
+        console.print(_table(columns, cells, title))
+        return
+    kept = [place for place in range(1, len(columns)) if any(row[place] for row in cells)]
+    for first, group in groupby(cells, key=lambda row: row[0]):
+        rest = [tuple(row[place] for place in kept) for row in group]
+        console.print(first)
+        console.print(_table([columns[place] for place in kept], rest))
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> Table:
     table = Table(title=title, box=None, pad_edge=False, title_justify="left", header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    if not console.is_terminal:
-        console.width = 160
-    console.print(table)
+    return table
+
+
+def _width(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """Of the lines, when nothing folds."""
+    widest = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    return sum(widest) + _GAP * (len(widest) - 1)
 
 
 def progress() -> Progress:

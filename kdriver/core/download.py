@@ -7,9 +7,11 @@ import errno
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import requests
 
@@ -44,7 +46,7 @@ class _Wanted:
         return self.destination.name
 
     def is_whole(self) -> bool:
-        return self.sha256 is None or file_sha256(self.destination) == self.sha256
+        return self.sha256 is None or file_digest(self.destination, self.sha256) == self.sha256
 
 
 def fetch(
@@ -61,6 +63,7 @@ def fetch(
 
     What an earlier try left beside it as `<name>.part` is resumed. Two processes that want the same file do
     not disturb each other: the second waits for the first.
+    sha256: lower-case hex; one of 128 digits is a SHA-512, which is all that some repositories give.
     Raises DownloadError (nobody answered with it; no space; not writable) or IntegrityError (another size or
     digest than promised; nothing is left behind).
     """
@@ -69,7 +72,7 @@ def fetch(
         raise DownloadError(f"{wanted.name}: no address to download it from is known", hint=_HINT)
     with _writable(wanted):
         destination.parent.mkdir(parents=True, exist_ok=True)
-        with locked_part(destination, wanted.is_whole) as part:
+        with locked_part(destination, wanted.is_whole, algorithm_of(sha256 or "")) as part:
             if part is None:
                 return destination
             part.take_up()
@@ -93,18 +96,115 @@ def cached(
 ) -> Path:
     """A file of that digest from the cache, downloaded when it is not there; needs no network when it is.
 
-    It stands in cache_dir()/downloads/<first two digits>/<digest>/<name>. A cached file whose bytes have
+    It stands in cache_dir()/downloads/<first two digits>/<digest>/<name>, or likewise in archive_dir().
+    A cached file whose bytes have
     changed is downloaded again. Raises what `fetch` raises, ConfigError for a name with a slash.
     """
+    if not sha256:
+        raise ConfigError(
+            f"{name}: no digest of it is known, so nothing can be checked by it",
+            hint="`kdriver index archive` downloads such packages and notes what they are.",
+        )
     if "/" in name or name in ("", ".", ".."):
         raise ConfigError(f"{name!r} is no file name", hint="Update the index with `kdriver index update`.")
-    destination = paths.cache_dir() / "downloads" / sha256[:2] / sha256 / name
+    archived = by_digest(paths.archive_dir(), sha256, name)
+    if archived.exists() and file_digest(archived, sha256) == sha256:
+        return archived
+    destination = by_digest(paths.cache_dir() / "downloads", sha256, name)
     if destination.exists():
-        if file_sha256(destination) == sha256:
+        if file_digest(destination, sha256) == sha256:
             return destination
         logger.warning("%s: the cached file is damaged, downloading it again", destination)
         destination.unlink(missing_ok=True)
+    local = next((url for url in urls if url.startswith("file://")), "")
+    if local:
+        return _copied(local, destination, sha256)
     return fetch(urls, destination, size_bytes=size_bytes, sha256=sha256, progress=progress, http=http)
+
+
+def read(http: Http, url: str, limit_bytes: int, headers: Mapping[str, str] | None = None) -> bytes:
+    """The body at an address, whole and kept in memory: for small files without a digest that is known.
+
+    Raises DownloadError, also when it is longer than limit_bytes.
+    """
+
+    def attempt() -> bytes:
+        with http.open(url, headers) as response:
+            return _body(url, response, limit_bytes)
+
+    return http.retrying(url, attempt)
+
+
+def fetch_bytes(urls: Sequence[str], *, size_bytes: int, sha256: str, http: Http) -> bytes:
+    """A file of known size and digest, kept in memory, from the first address that has it as promised.
+
+    Raises DownloadError or IntegrityError, of several the weightiest.
+    """
+    errors: list[KdriverError] = []
+    for url in urls:
+        try:
+            body = read(http, url, size_bytes)
+            if len(body) != size_bytes:
+                raise IntegrityError(f"{redact(url)}: {len(body)} bytes, {size_bytes} were promised", hint=_HINT)
+            found = hashlib.new(algorithm_of(sha256), body).hexdigest()
+            if found != sha256:
+                raise IntegrityError(_other_digest(url, found, sha256), hint=_HINT)
+            return body
+        except (DownloadError, IntegrityError) as error:
+            logger.info("%s", error.message)
+            errors.append(error)
+    if not errors:
+        raise DownloadError("no address to download it from is known", hint=_HINT)
+    raise _weightiest(errors, urls[0].rpartition("/")[2])
+
+
+def _body(url: str, response: requests.Response, limit_bytes: int) -> bytes:
+    chunks, length = [], 0
+    with translated(url):
+        while chunk := response.raw.read(CHUNK_BYTES * 4):
+            chunks.append(chunk)
+            length += len(chunk)
+            if length > limit_bytes:
+                raise IntegrityError(f"{redact(url)}: longer than the {limit_bytes} bytes that it may have", hint=_HINT)
+    if length < _promised(response, 0):
+        raise TransientError(f"{redact(url)}: the connection was cut")
+    return b"".join(chunks)
+
+
+def by_digest(folder: Path, digest: str, name: str) -> Path:
+    """Where a file of that digest stands in a folder of such files."""
+    return folder / digest[:2] / digest / name
+
+
+def algorithm_of(digest: str) -> str:
+    """`sha512` for a digest of 128 hex digits, else `sha256`."""
+    return "sha512" if len(digest) == 128 else "sha256"
+
+
+def file_digest(path: Path, like: str) -> str:
+    """The digest of a file's bytes by the algorithm of another digest, lower-case hex."""
+    with path.open("rb") as source:
+        return hashlib.file_digest(source, algorithm_of(like)).hexdigest()
+
+
+def _copied(url: str, destination: Path, sha256: str) -> Path:
+    """A file of this machine, where a package was added to the index from a folder."""
+    source = Path(unquote(urlsplit(url).path))
+    part = destination.with_name(f"{destination.name}.copy")
+    wanted = _Wanted(destination, None, sha256, LIMIT_BYTES, None, Http())
+    if not source.is_file():
+        raise DownloadError(f"{source}: the file is not there any more", hint="Bring it back, or add its folder anew.")
+    with _writable(wanted):
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, part)
+        if file_sha256(part) != sha256:
+            part.unlink(missing_ok=True)
+            raise IntegrityError(
+                f"{source}: the file has changed since it was added to the index",
+                hint="Add its folder anew with `kdriver index add`.",
+            )
+        part.replace(destination)
+    return destination
 
 
 def file_sha256(path: Path) -> str:
@@ -150,17 +250,17 @@ def _fetch_first(urls: Sequence[str], wanted: _Wanted, part: PartFile) -> None:
             errors.append(error)
             if isinstance(error, IntegrityError):
                 part.restart()
-    raise _weightiest(errors, wanted)
+    raise _weightiest(errors, wanted.name)
 
 
-def _weightiest(errors: Sequence[KdriverError], wanted: _Wanted) -> KdriverError:
+def _weightiest(errors: Sequence[KdriverError], name: str) -> KdriverError:
     integrity = [error for error in errors if isinstance(error, IntegrityError)]
     if integrity:
         return integrity[0]
     if len(errors) == 1:
         return errors[0]
     said = "; ".join(error.message for error in errors)
-    return DownloadError(f"{wanted.name}: none of {len(errors)} addresses has it: {said}", hint=errors[-1].hint)
+    return DownloadError(f"{name}: none of {len(errors)} addresses has it: {said}", hint=errors[-1].hint)
 
 
 def _fetch_one(url: str, wanted: _Wanted, part: PartFile) -> None:
@@ -261,6 +361,9 @@ def _check(url: str, wanted: _Wanted, part: PartFile) -> None:
     if wanted.size_bytes is not None and part.length != wanted.size_bytes:
         raise IntegrityError(f"{redact(url)}: {part.length} bytes, {wanted.size_bytes} were promised", hint=_HINT)
     if not _matches(wanted, part):
-        raise IntegrityError(
-            f"{redact(url)}: SHA-256 is {part.digest.hexdigest()}, {wanted.sha256} was promised", hint=_HINT
-        )
+        raise IntegrityError(_other_digest(url, part.digest.hexdigest(), wanted.sha256 or ""), hint=_HINT)
+
+
+def _other_digest(url: str, found: str, promised: str) -> str:
+    name = {"sha256": "SHA-256", "sha512": "SHA-512"}[algorithm_of(promised)]
+    return f"{redact(url)}: {name} is {found}, {promised} was promised"

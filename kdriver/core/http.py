@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
 import urllib3
 
+from kdriver.core import names
 from kdriver.core.errors import DownloadError
 from kdriver.version import VERSION
 
@@ -22,6 +26,9 @@ T = TypeVar("T")
 
 TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Answers that may differ a moment later (RFC 9110, RFC 6585); every other 4xx and 5xx is final."""
+
+UNREACHABLE_S = 60.0
+"""How long a host that nothing reached, in all attempts, is left alone."""
 
 CHUNK_BYTES = 1 << 16
 
@@ -61,21 +68,58 @@ class RetryPolicy:
 
 
 class Http:
-    """One session. Not for use by two threads at once."""
+    """Sessions to servers, one for each thread that uses it; what is set for one is set for all.
+
+    Proxies come from http_proxy, https_proxy and no_proxy; logins from netrc (NETRC names another file); the
+    certificates that are trusted are the system's, or those of the file that KDRIVER_CA_BUNDLE (or requests'
+    REQUESTS_CA_BUNDLE) names.
+    """
 
     def __init__(self, policy: RetryPolicy | None = None, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self.policy = policy or RetryPolicy()
         self._sleep = sleep
-        self._session = requests.Session()
-        self._session.headers.update({"User-Agent": f"kdriver/{VERSION}", "Accept-Encoding": "identity"})
-        self._unreachable: set[str] = set()
+        self._local = threading.local()
+        self._unreachable: dict[str, tuple[float, str]] = {}
+        self._client: tuple[str, str] | None = None
+        self._ca: str = os.environ.get("KDRIVER_CA_BUNDLE", "")
+        self._login: tuple[str, str] | None = None
 
-    def open(self, url: str, headers: Mapping[str, str] | None = None) -> requests.Response:
-        """Start a GET; the body is not read yet. Raises TransientError or StatusError (status 416 and 304 are
+    def with_client(self, certificate: Path, key: Path, ca: Path | None = None) -> Http:
+        """The same, showing a client certificate, and trusting the authority in `ca` where it is given."""
+        other = Http(self.policy, sleep=self._sleep)
+        other._client, other._login = (str(certificate), str(key)), self._login
+        other._ca = str(ca) if ca is not None else self._ca
+        return other
+
+    def with_login(self, user: str, password: str) -> Http:
+        """The same, with a login for every server that it asks."""
+        other = Http(self.policy, sleep=self._sleep)
+        other._client, other._ca, other._login = self._client, self._ca, (user, password)
+        return other
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = names.session()
+            session.headers.update({"User-Agent": f"kdriver/{VERSION}", "Accept-Encoding": "identity"})
+            session.cert = self._client
+            session.auth = self._login
+            self._local.session = session
+        return session
+
+    def open(self, url: str, headers: Mapping[str, str] | None = None, *, method: str = "GET") -> requests.Response:
+        """Start a request; the body is not read yet. Raises TransientError or StatusError (status 416 and 304 are
         returned), DownloadError for an address or certificate that no retry mends."""
         timeout = (self.policy.connect_timeout_s, self.policy.read_timeout_s)
+        when, said = self._unreachable.get(urlsplit(url).netloc, (0.0, ""))
+        if said and time.monotonic() - when < UNREACHABLE_S:
+            raise TransientError(f"{redact(url)}: {said}", reached=False)
+        # What the environment says of certificates would outweigh a session's own setting, hence per request.
+        verify = self._ca or None
         with translated(url):
-            response = self._session.get(url, headers=dict(headers or {}), stream=True, timeout=timeout)
+            response = self._session().request(
+                method, url, headers=dict(headers or {}), stream=True, timeout=timeout, verify=verify
+            )
         if response.status_code in TRANSIENT_STATUSES:
             response.close()
             raise TransientError(
@@ -89,7 +133,8 @@ class Http:
 
     def retrying(self, url: str, attempt: Callable[[], T]) -> T:
         """Call `attempt` until it raises no TransientError, at most policy.attempts times. A host that no
-        attempt reached is tried only once from then on: without a network nobody waits long."""
+        attempt reached is not asked for UNREACHABLE_S, and once at a time after that: without a network nobody
+        waits long."""
         host = urlsplit(url).netloc
         attempts = 1 if host in self._unreachable else self.policy.attempts
         for number in range(1, attempts + 1):
@@ -98,7 +143,7 @@ class Http:
             except TransientError as error:
                 if number == attempts:
                     if not error.reached:
-                        self._unreachable.add(host)
+                        self._unreachable[host] = (time.monotonic(), error.message.rpartition(": ")[2])
                     raise
                 delay_s = self._delay_s(number, error)
                 logger.info("%s; attempt %d of %d in %.1f s", error.message, number + 1, attempts, delay_s)

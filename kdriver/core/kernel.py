@@ -14,7 +14,21 @@ class PackageRole(StrEnum):
     HEADERS_COMMON = "headers-common"
     KBUILD = "kbuild"
     IMAGE = "image"
+    MODULES_CORE = "modules-core"
+    """Those modules that a kernel may need to boot, where they lie apart (el9 and later)."""
     MODULES = "modules"
+
+
+class PackageState(StrEnum):
+    """Whether a package can still be had. Images and headers of one kernel often differ in it.
+
+    unlisted: it left the repository's lists, and nobody asked yet whether it is still served.
+    """
+
+    INDEXED = "indexed"
+    UNLISTED = "unlisted"
+    SERVED = "served"
+    GONE = "gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +36,10 @@ class Package:
     """One package file as a distribution's signed metadata describes it.
 
     path: relative to the archive's base URL. archive: which of the distribution's archives holds it (a key
-    of its row, such as `main` or `security`). sha256: lower-case hex.
+    of its row, such as `main` or `security`; of another row `centos8:vault`). sha256: lower-case hex; empty
+    where the repository names none; sha512: then, its SHA-512 (Ubuntu from 26.10 on).
+    state: served, gone: it left the lists, and its address was asked since. authenticated: its digest was seen
+    in signed metadata, now or once.
     """
 
     role: PackageRole
@@ -33,6 +50,14 @@ class Package:
     path: str
     size_bytes: int
     sha256: str
+    state: PackageState = PackageState.INDEXED
+    authenticated: bool = True
+    sha512: str = ""
+
+    @property
+    def digest(self) -> str:
+        """What the package is checked by: the SHA-256, else the SHA-512; empty where none is known."""
+        return self.sha256 or self.sha512
 
     @property
     def file_name(self) -> str:
@@ -50,12 +75,16 @@ class Package:
             "path": self.path,
             "size_bytes": self.size_bytes,
             "sha256": self.sha256,
+            "state": str(self.state),
+            "authenticated": self.authenticated,
+            "sha512": self.sha512,
         }
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Package:
         """The inverse of to_json. Raises KeyError or ValueError on a document of another shape."""
-        return cls(**{**value, "role": PackageRole(value["role"])})
+        state = PackageState(value.get("state", PackageState.INDEXED))
+        return cls(**{**value, "role": PackageRole(value["role"]), "state": state})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +99,9 @@ class Kernel:
     first_seen, last_seen: UTC dates, `YYYY-MM-DD`.
     named_by: the metapackages that name this kernel as their newest now: `linux-image-amd64`; with the suite in
     front (`bookworm-backports/linux-image-amd64`) where it is one that apt takes nothing from by itself.
+    authenticated: signed metadata vouches for all of its packages. gone: the UTC date since which no suite has
+    any of its packages; empty while one has. twin_of: the key of another distribution's kernel of the same release
+    whose packages these are, because its own are not to be had (kernel_index/twins.py); empty for its own.
     """
 
     distro: str
@@ -86,6 +118,8 @@ class Kernel:
     first_seen: str = ""
     last_seen: str = ""
     named_by: tuple[str, ...] = ()
+    gone: str = ""
+    twin_of: str = ""
 
     @property
     def key(self) -> str:
@@ -113,6 +147,8 @@ class Kernel:
             "first_seen": self.first_seen,
             "last_seen": self.last_seen,
             "named_by": list(self.named_by),
+            "gone": self.gone,
+            "twin_of": self.twin_of,
             "packages": [package.to_json() for package in self.packages],
         }
 

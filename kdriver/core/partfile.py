@@ -17,13 +17,17 @@ from typing import BinaryIO
 class PartFile:
     """`<name>.part` beside the destination, open for appending, and `<name>.part.json` with the validators.
 
-    length, digest: of what it holds.
+    length, digest: of what it holds. algorithm: of the digest, `sha256` or `sha512`.
     """
 
     destination: Path
     out: BinaryIO
+    algorithm: str = "sha256"
     length: int = 0
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)
+
+    def __post_init__(self) -> None:
+        self.digest = hashlib.new(self.algorithm)
 
     def take_up(self) -> None:
         """Digest what an earlier try left."""
@@ -37,7 +41,7 @@ class PartFile:
         self.out.seek(0)
         self.out.truncate()
         self.length = 0
-        self.digest = hashlib.sha256()
+        self.digest = hashlib.new(self.algorithm)
         _validators_path(self.destination).unlink(missing_ok=True)
 
     def append(self, chunk: bytes) -> None:
@@ -88,7 +92,9 @@ def discard(destination: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked_part(destination: Path, is_whole: Callable[[], bool]) -> Iterator[PartFile | None]:
+def locked_part(
+    destination: Path, is_whole: Callable[[], bool], algorithm: str = "sha256"
+) -> Iterator[PartFile | None]:
     """The part file, locked against other processes; None when one of them finished the same file meanwhile.
 
     is_whole: says whether what now stands at `destination` is what is wanted.
@@ -98,7 +104,7 @@ def locked_part(destination: Path, is_whole: Callable[[], bool]) -> Iterator[Par
         with part_path(destination).open("a+b") as out:
             fcntl.flock(out, fcntl.LOCK_EX)
             if _identity(part_path(destination)) == _stat_identity(os.fstat(out.fileno())):
-                yield PartFile(destination, out)
+                yield PartFile(destination, out, algorithm)
                 return
         # The one who held the lock renamed or removed the file that was waited for.
         if _identity(destination) not in (None, before) and is_whole():

@@ -25,3 +25,8 @@ def index_dir() -> Path:
 def source_dir(name: str) -> Path:
     """A folder of data that ships with kdriver: `driver_src` or `templates`."""
     return Path(__file__).resolve().parent.parent / name
+
+
+def archive_dir() -> Path:
+    """Where `kdriver index archive` keeps packages: KDRIVER_ARCHIVE, else beside the index."""
+    return Path(os.environ["KDRIVER_ARCHIVE"]) if os.environ.get("KDRIVER_ARCHIVE") else index_dir() / "packages"

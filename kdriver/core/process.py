@@ -7,10 +7,12 @@ import logging
 import os
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +79,28 @@ def run_logged(
     seconds = time.monotonic() - started
     logger.debug("%s: status %d in %.1f s", argv[0], status, seconds)
     return Completed(tuple(argv), status, seconds, log, timed_out)
+
+
+@contextlib.contextmanager
+def stopped_by_sigterm() -> Iterator[None]:
+    """In the block SIGTERM ends the work as ctrl-C does: what it started is killed, nothing half-written stays."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _as_interrupt(number: int, frame: FrameType | None) -> None:
+    """What ctrl-C does now; also where SIGINT itself is ignored, as in a shell's background job."""
+    handler = signal.getsignal(signal.SIGINT)
+    if callable(handler):
+        handler(number, frame)
+    else:
+        raise KeyboardInterrupt
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> int:

@@ -135,7 +135,8 @@ def run_load(
             expires = client.expires()
             current = _current(installed, choice, modules)
             if current is not None:
-                return LoadReport(host, choice, Outcome.ALREADY, trust.how, installed=current)
+                kept = _parameters_kept(current, request)
+                return LoadReport(host, choice, Outcome.ALREADY, trust.how, kept, installed=current)
             fresh = not folder.exists()
             try:
                 driver, tool = fetch_driver(client, choice, folder)
@@ -213,6 +214,13 @@ def _current(installed: Installed | None, choice: Choice, modules: KernelModules
         return installed
     loaded = modules.loaded(installed.name)
     return installed if loaded is not None and same_module(loaded, Path(installed.path)) else None
+
+
+def _parameters_kept(current: Installed, request: LoadRequest) -> tuple[str, ...]:
+    """What to say of parameters that were asked for and are not those that the module was loaded with."""
+    if current.kind is not DriverKind.KMOD or request.parameters in ("", current.parameters):
+        return ()
+    return (f"parameters stay as they are ({current.parameters or 'none'}); `kdriver unload` first to change them",)
 
 
 def _is_file_of(path: Path, sha256: str) -> bool:

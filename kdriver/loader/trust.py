@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from kdriver.core.errors import ConfigError
 from kdriver.loader.state import State, replace_file
-from kdriver.repository.client import Trust, fetch_root, normal_url, staged
+from kdriver.repository.client import Trust, fetch_root, is_root, normal_url, settle, staged
 
 
 @contextmanager
@@ -29,6 +29,8 @@ def trusted(
     """
     url = normal_url(repo)
     folder = trust_folder(state, url)
+    if keep:
+        _clear_leftovers(folder)
     pinned = folder / "root.json"
     if trust_file is not None:
         root, how = _read_trust_file(trust_file), "file"
@@ -42,8 +44,6 @@ def trusted(
             hint="Name the root.json that its owner gave you with --trust, or accept it once with "
             "--trust-on-first-use.",
         )
-    if keep:
-        _clear_leftovers(folder.parent)
     with staged(folder) if keep else _scratch(folder) as copy:
         replace_file(copy / "root.json", root)
         if how != "pinned":
@@ -60,8 +60,9 @@ def trust_folder(state: State, url: str) -> Path:
 
 
 def _clear_leftovers(folder: Path) -> None:
-    """Remove what a loader that was killed left half done. Only the holder of the state's lock comes here."""
-    for leftover in folder.glob(".staged-*"):
+    """Undo what a loader that was killed left half done. Only the holder of the state's lock comes here."""
+    settle(folder)
+    for leftover in folder.parent.glob(".staged-*"):
         shutil.rmtree(leftover, ignore_errors=True)
 
 
@@ -74,7 +75,11 @@ def _scratch(folder: Path) -> Iterator[Path]:
 
 
 def _read_trust_file(path: Path) -> bytes:
+    hint = "Name the repository's root.json with --trust."
     try:
-        return path.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}", hint="Name the repository's root.json with --trust.") from error
+        raise ConfigError(f"{path}: {error.strerror}", hint=hint) from error
+    if not is_root(content):
+        raise ConfigError(f"{path}: is no signed root of a repository", hint=hint)
+    return content

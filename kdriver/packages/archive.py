@@ -209,8 +209,9 @@ def _make_link(path: str, name: str, target: str, symbolic: bool, work: _Unpacki
     if symbolic:
         os.symlink(_relative_target(path, name, target, work), path)
         return
-    source = f"{work.root}/{target}"
-    if not os.path.realpath(source).startswith(f"{work.root}/"):
+    # To the file itself: a symbolic link that an earlier package left would lead elsewhere under another name.
+    source = os.path.realpath(f"{work.root}/{target}")
+    if not source.startswith(f"{work.root}/"):
         raise _escape(name, work)
     os.link(source, path, follow_symlinks=False)
 

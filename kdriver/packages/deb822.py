@@ -62,7 +62,8 @@ def parse_relations(value: str) -> tuple[tuple[Relation, ...], ...]:
 
 
 def _relation(text: str) -> Relation:
-    match = _RELATION.match(text.strip())
+    # One space for any number: where several optional parts are spaced, a pattern's cost grows with a power of them.
+    match = _RELATION.match(" ".join(text.split()))
     if match is None:
         raise ValueError(f"no relation: {text.strip()!r}")
     operator = {"<": "<=", ">": ">="}.get(match["operator"] or "", match["operator"] or "")

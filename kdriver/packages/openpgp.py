@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from kdriver.core.errors import ConfigError, IntegrityError
 
 _WEAK_DIGESTS = {"1": "MD5", "2": "SHA-1", "3": "RIPEMD-160"}
 """RFC 9580 9.5: hash algorithms that collide or nearly do."""
+
+_JUDGEMENTS = ("GOODSIG", "EXPSIG", "EXPKEYSIG", "REVKEYSIG")
 
 _TIMEOUT_S = 120.0
 _ARMOR = re.compile(
@@ -101,14 +103,16 @@ def judge_status(status: str, keys: SigningKeys, *, subject: str) -> str:
     hint = "Use another mirror; if every mirror says so, do not trust the network you are on."
     if "BADSIG" in words:
         raise IntegrityError(f"{subject}: the signature does not match the content", hint=hint)
-    valid = [line for line in lines if line and line[0] == "VALIDSIG"]
-    strong = [line for line in valid if line[8] not in _WEAK_DIGESTS]
-    good = [line[-1] for line in strong if line[-1] in keys.signed_by]
-    if good and "REVKEYSIG" not in words and ("GOODSIG" in words or ("EXPKEYSIG" in words and keys.past_expiry)):
+    judged = judged_signatures(lines)
+    valid = [line for _, line in judged]
+    strong = [(word, line[-1]) for word, line in judged if line[8] not in _WEAK_DIGESTS]
+    pinned = [(word, key) for word, key in strong if key in keys.signed_by]
+    good = [key for word, key in pinned if word == "GOODSIG" or (word == "EXPKEYSIG" and keys.past_expiry)]
+    if good and "REVKEYSIG" not in words:
         return good[0]
     if "REVKEYSIG" in words:
         raise IntegrityError(f"{subject}: signed by a key that was revoked", hint=hint)
-    if good and "EXPKEYSIG" in words:
+    if pinned and "EXPKEYSIG" in words:
         raise IntegrityError(f"{subject}: signed by a key that has expired", hint="Name a newer keyring in the row.")
     if valid and not strong:
         raise IntegrityError(f"{subject}: signed with {_WEAK_DIGESTS[valid[0][8]]}, which can be forged", hint=hint)
@@ -116,6 +120,20 @@ def judge_status(status: str, keys: SigningKeys, *, subject: str) -> str:
     raise IntegrityError(
         f"{subject}: not signed by a key of this distribution (signed by {', '.join(signers) or 'nobody'})", hint=hint
     )
+
+
+def judged_signatures(lines: Sequence[Sequence[str]]) -> list[tuple[str, Sequence[str]]]:
+    """Of gpgv's status lines, as words, each VALIDSIG with what gpgv says of that very signature just before it:
+    GOODSIG, EXPSIG, EXPKEYSIG or REVKEYSIG. A good signature by one key makes another key's no better."""
+    judged: list[tuple[str, Sequence[str]]] = []
+    word = ""
+    for line in lines:
+        if line and line[0] in _JUDGEMENTS:
+            word = line[0]
+        elif line and line[0] == "VALIDSIG":
+            judged.append((word, line))
+            word = ""
+    return judged
 
 
 def _read_keyring(keys: SigningKeys, subject: str) -> bytes:

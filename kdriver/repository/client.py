@@ -173,6 +173,16 @@ def fetch_root(url: str) -> bytes:
     return bytes(content)
 
 
+def is_root(content: bytes) -> bool:
+    """Whether that is root metadata, signed by its own keys."""
+    try:
+        root: Metadata[Root] = Metadata.from_bytes(content)
+        root.verify_delegate("root", root)
+    except (RepositoryError, ValueError, TypeError):
+        return False
+    return True
+
+
 @contextmanager
 def staged(trust_dir: Path) -> Iterator[Path]:
     """A copy of a trust folder that takes its place when the block ends well (or with NotFoundError), and vanishes when
@@ -193,12 +203,25 @@ def staged(trust_dir: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
+def settle(trust_dir: Path) -> None:
+    """Undo what a process that was killed while a copy took its place left: without the former metadata this host would
+    accept an older state of the repository again. Only the holder of the state's lock may call it."""
+    former = _former(trust_dir)
+    if former.is_dir() and not trust_dir.exists():
+        former.rename(trust_dir)
+    shutil.rmtree(former, ignore_errors=True)
+
+
 def _take_place(staging: Path, trust_dir: Path) -> None:
-    former = staging.with_name(f"{staging.name}-former")
+    former = _former(trust_dir)
     if trust_dir.is_dir():
         trust_dir.rename(former)
     staging.rename(trust_dir)
     shutil.rmtree(former, ignore_errors=True)
+
+
+def _former(trust_dir: Path) -> Path:
+    return trust_dir.with_name(f".former-{trust_dir.name}")
 
 
 @contextmanager

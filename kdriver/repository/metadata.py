@@ -110,14 +110,11 @@ class SignedMetadata:
 
     def put_target_file(self, path: str, source: Path, sha256: str) -> None:
         """Likewise for a file. Raises IntegrityError when the file is not the one with that digest."""
-        stored = stored_path(path, sha256)
-        with source.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        content = source.read_bytes()  # once: what was checked is what is written
+        digest = hashlib.sha256(content).hexdigest()
         if digest != sha256:
             raise IntegrityError(f"{source}: its digest is {digest}, its record says {sha256}", hint="Build it again.")
-        if not self._store.exists(stored):
-            self._store.put_file(stored, source)
-        self._note(path, sha256, source.stat().st_size)
+        self.put_target(path, content)
 
     def commit(self, now: datetime | None = None) -> bool:
         """Sign and write what changed, the timestamp last. Returns False, and writes nothing, when nothing changed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import socket
 from collections.abc import Callable
@@ -93,7 +94,8 @@ class RepositoryHandler(BaseHTTPRequestHandler):
             self._send_file(name, file, send_body)
 
     def _send_file(self, name: str, file: IO[bytes], send_body: bool) -> None:
-        status = Path(file.name).stat()
+        # Of the open file: by its name, a publisher may have replaced it meanwhile.
+        status = os.fstat(file.fileno())
         etag = f'"{status.st_size:x}-{status.st_mtime_ns:x}"'
         if _matches(self.headers.get("If-None-Match"), etag):
             self.send_response(HTTPStatus.NOT_MODIFIED)

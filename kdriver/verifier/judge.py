@@ -17,6 +17,7 @@ from kdriver.verifier.results import DriverRun, Record, Step
 _TIMED_OUT = 124
 _LOAD_REFUSED = 7
 _FAILURES_KEPT = 50
+_TRIALS = ("switch", "pressure", "snaplen", "overrun")
 _STEP_WORDS = {
     "load": "the kernel refused the module",
     "open": "the driver could not be opened",
@@ -52,9 +53,10 @@ class Judged:
 def judge_run(driver: DriverUnderTest, guest: GuestRun, catalogue: Catalogue) -> Judged:
     """Everything that one driver's run says about it alone. The run must be in the guest's result."""
     run = guest.result.runs[str(driver.kind)]
-    comparison = compare([*run.case_notes, *run.expectations], run.events, catalogue) if run.step("flush") else None
+    comparison = _compare(run, catalogue) if run.step("flush") else None
     failures = [
         *_steps(run),
+        *_left_out(run),
         *_ending(run, guest),
         *_events(run, comparison),
         *_order(run.events),
@@ -77,7 +79,7 @@ def judge_run(driver: DriverUnderTest, guest: GuestRun, catalogue: Catalogue) ->
 
 def _compare(run: DriverRun, catalogue: Catalogue) -> Comparison:
     return compare(
-        [*run.expectations, *run.case_notes], run.events, catalogue, unavailable=frozenset(_unavailable(run))
+        [*run.case_notes, *run.expectations], run.events, catalogue, unavailable=frozenset(_unavailable(run))
     )
 
 
@@ -91,6 +93,17 @@ def _steps(run: DriverRun) -> Iterator[str]:
     for step in run.steps:
         if step.status:
             yield f"{step.name}: {_step_words(step)}: {_step_detail(step, run)}"
+
+
+def _left_out(run: DriverRun) -> Iterator[str]:
+    """Steps and trials that must have been: one that nobody made proves nothing, and must not pass."""
+    if not run.done or any(step.status for step in run.steps):
+        return  # what went wrong is named, and may have left out the rest
+    for name in ("cases", "flush", *_TRIALS):
+        if run.step(name) is None:
+            yield f"{name}: this step never ran"
+        elif name in _TRIALS and name not in run.trials:
+            yield f"{name}: the guest reported nothing of this trial"
 
 
 def _step_words(step: Step) -> str:
@@ -218,7 +231,7 @@ def verdict(
     """The verdict of one driver. more_failures: what was found by looking at several drivers together."""
     failures = judged.failures + more_failures
     comparison = judged.comparison
-    if not failures and comparison is None:
+    if not failures and (comparison is None or not comparison.events):
         failures = ("events: nothing was compared",)
     return Verdict(
         kernel=kernel,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from kdriver.core.artifact import DriverKind
+from kdriver.core.errors import IntegrityError
 from kdriver.verifier.image import GuestKernel
 from kdriver.verifier.initramfs import Entry, character_device, folder, regular
 
@@ -123,7 +125,8 @@ def plan_text(plan: GuestPlan) -> str:
 
 
 def guest_entries(plan: GuestPlan, tools: GuestTools) -> tuple[Entry, ...]:
-    """The members of the guest's root file system. Raises OSError when a file cannot be read."""
+    """The members of the guest's root file system. Raises OSError when a file cannot be read, IntegrityError when a
+    driver is no longer the one that the verdict will name."""
     programs = (
         ("init", tools.guest_init),
         ("bin/kd-capture", tools.capture),
@@ -132,7 +135,7 @@ def guest_entries(plan: GuestPlan, tools: GuestTools) -> tuple[Entry, ...]:
     )
     return (
         *(regular(path, program.read_bytes(), executable=True) for path, program in programs),
-        *(regular(driver.guest_path.lstrip("/"), driver.path.read_bytes()) for driver in plan.drivers),
+        *(regular(driver.guest_path.lstrip("/"), _checked(driver)) for driver in plan.drivers),
         *(regular(f"modules/{module.name}", module.read_bytes()) for module in plan.modules),
         regular("plan", plan_text(plan).encode()),
         # The kernel opens it as standard input and output of /init, before devtmpfs is mounted.
@@ -140,3 +143,11 @@ def guest_entries(plan: GuestPlan, tools: GuestTools) -> tuple[Entry, ...]:
         character_device("dev/null", 1, 3),
         *(folder(name) for name in ("proc", "sys", "tmp", "run")),
     )
+
+
+def _checked(driver: DriverUnderTest) -> bytes:
+    """The driver's bytes, as they go into the guest: a verdict on others than these would be worth nothing."""
+    content = driver.path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != driver.sha256:
+        raise IntegrityError(f"{driver.path}: has changed since its record was read", hint="Verify it again.")
+    return content

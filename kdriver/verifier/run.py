@@ -19,7 +19,7 @@ from pathlib import Path
 
 from kdriver.catalogue.model import Catalogue
 from kdriver.core.artifact import DriverKind
-from kdriver.core.errors import KdriverError
+from kdriver.core.errors import KdriverError, VerifyError
 from kdriver.core.paths import cache_dir
 from kdriver.core.verdict import Outcome, Verdict
 from kdriver.verifier.agreement import disagreements
@@ -111,14 +111,26 @@ def verify_kernel(verification: Verification, bench: Bench) -> tuple[Verified, .
         found = _judge_all(verification, verification.image(), bench) if verification.drivers else []
     except KdriverError as error:
         found = [_not_verified(verification, driver, error.message, error=error) for driver in verification.drivers]
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        hint = "Check that the cache (KDRIVER_CACHE) and TMPDIR have space and can be written."
+        fault = VerifyError(f"this machine: {place}{error.strerror or error}", hint=hint)
+        found = [_not_verified(verification, driver, fault.message, error=fault) for driver in verification.drivers]
     except Exception:  # noqa: BLE001 - a bug in one verification must not stop the batch
         logger.error("%s: %s", verification.kernel, traceback.format_exc())
         reason = "bug in kdriver: " + traceback.format_exc().strip().splitlines()[-1]
         found = [_not_verified(verification, driver, reason) for driver in verification.drivers]
-    for kind, reason in verification.missing:
-        found.append(_not_verified(verification, DriverUnderTest(kind, "", Path(), ""), reason))
     order = list(DriverKind)
-    return tuple(sorted(found, key=lambda one: order.index(DriverKind(one.verdict.kind))))
+    every = [*found, *missing_verdicts(verification)]
+    return tuple(sorted(every, key=lambda one: order.index(DriverKind(one.verdict.kind))))
+
+
+def missing_verdicts(verification: Verification) -> tuple[Verified, ...]:
+    """A verdict for each kind that there is no driver of: not verified, with the reason."""
+    return tuple(
+        _not_verified(verification, DriverUnderTest(kind, "", Path(), ""), reason)
+        for kind, reason in verification.missing
+    )
 
 
 def _judge_all(verification: Verification, kernel: GuestKernel, bench: Bench) -> list[Verified]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import platform
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -44,6 +45,9 @@ def host_mirrors(
     found: dict[str, list[tuple[int, str]]] = {}
     for source in read_apt_sources(apt_folder):
         for archive in row.archives:
+            if archive.architectures and platform.machine() not in archive.architectures:
+                # A host of another architecture has another mirror: Ubuntu's ports.
+                continue
             suite = _in_words_of(row.codename, source.suite, codenames)
             if suite in archive.suites and set(source.components) & set(archive.components):
                 rank = _rank(source, archive)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from kdriver.core.errors import ConfigError, IntegrityError
+from kdriver.packages.openpgp import judged_signatures
 
 _WEAK_DIGESTS = {"1": "MD5", "2": "SHA-1", "3": "RIPEMD-160"}
 """RFC 9580 9.5: hash algorithms that collide or nearly do."""
@@ -16,12 +17,12 @@ _WEAK_DIGESTS = {"1": "MD5", "2": "SHA-1", "3": "RIPEMD-160"}
 _TIMEOUT_S = 60.0
 
 
-def gpgv_argv(gpgv: str, keyring: Path, home: Path, signed: Path, output: Path) -> list[str]:
+def gpgv_argv(gpgv: str, keyrings: Sequence[Path], home: Path, signed: Path, output: Path) -> list[str]:
     """The command line that checks a clear-signed file and writes the signed text, and nothing else, to `output`."""
     return [
         gpgv,
         "--homedir", str(home),
-        "--keyring", str(keyring.absolute()),
+        *(word for keyring in keyrings for word in ("--keyring", str(keyring.absolute()))),
         "--status-fd", "1",
         "--output", str(output),
         str(signed),
@@ -29,12 +30,19 @@ def gpgv_argv(gpgv: str, keyring: Path, home: Path, signed: Path, output: Path) 
 
 
 def verified_text(
-    signed: bytes, *, keyring: Path, keyring_package: str, signed_by: Collection[str], subject: str
+    signed: bytes,
+    *,
+    keyrings: Sequence[Path],
+    keyring_package: str,
+    signed_by: Collection[str],
+    subject: str,
+    archived: bool = False,
 ) -> str:
     """The text that is signed inside a clear-signed message; what stands outside the signature is dropped.
 
     At least one good signature must be by a primary key in `signed_by`, none may be bad; signatures by keys
-    that the keyring lacks (a newer release's) do no harm.
+    that the keyring lacks (a newer release's) do no harm. archived: of a release that ended long ago; the
+    key may have expired since. keyrings: those that exist are used, one must.
     Raises ConfigError (gpgv or keyring missing) or IntegrityError.
     """
     gpgv = shutil.which("gpgv")
@@ -43,9 +51,10 @@ def verified_text(
             "gpgv is not installed; it checks the signatures of distributions",
             hint="Install gpgv: apt-get install gpgv.",
         )
-    if not keyring.is_file():
+    present = [keyring for keyring in keyrings if keyring.is_file()]
+    if not present:
         raise ConfigError(
-            f"{keyring} is missing; it holds the keys that {subject} is signed with",
+            f"{keyrings[0]} is missing; it holds the keys that {subject} is signed with",
             hint=f"Install the keys: apt-get install {keyring_package}.",
         )
     with tempfile.TemporaryDirectory(prefix="kdriver-gpgv-") as folder:
@@ -53,26 +62,31 @@ def verified_text(
         message, text = home / "message", home / "text"
         message.write_bytes(signed)
         completed = subprocess.run(
-            gpgv_argv(gpgv, keyring, home, message, text),
+            gpgv_argv(gpgv, present, home, message, text),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_TIMEOUT_S,
             check=False,
         )
-        judge_status(completed.stdout.decode("utf-8", "replace"), signed_by=signed_by, subject=subject)
+        status = completed.stdout.decode("utf-8", "replace")
+        judge_status(status, signed_by=signed_by, subject=subject, archived=archived)
         return text.read_text(encoding="utf-8", errors="replace")
 
 
-def judge_status(status: str, *, signed_by: Collection[str], subject: str) -> None:
-    """Raise IntegrityError unless gpgv's status lines (GnuPG doc/DETAILS) hold a good signature by a pinned key."""
+def judge_status(status: str, *, signed_by: Collection[str], subject: str, archived: bool = False) -> None:
+    """Raise IntegrityError unless gpgv's status lines (GnuPG doc/DETAILS) hold a good signature by a pinned key.
+
+    archived: a signature or key that has expired since is good as well; a revoked key never is.
+    """
     lines = [line.split()[1:] for line in status.splitlines() if line.startswith("[GNUPG:] ")]
     words = {line[0] for line in lines if line}
     hint = "Use another mirror; if every mirror says so, do not trust the network you are on."
     if "BADSIG" in words:
         raise IntegrityError(f"{subject}: the signature does not match the text", hint=hint)
-    valid = [line for line in lines if line and line[0] == "VALIDSIG"]
-    good = [line for line in valid if line[-1] in signed_by and line[8] not in _WEAK_DIGESTS]
-    if good and "GOODSIG" in words:
+    judged = judged_signatures(lines)
+    valid = [line for _, line in judged]
+    pinned = {word for word, line in judged if line[-1] in signed_by and line[8] not in _WEAK_DIGESTS}
+    if "GOODSIG" in pinned or (archived and pinned & {"EXPKEYSIG", "EXPSIG"} and "REVKEYSIG" not in words):
         return
     if not valid and "ERRSIG" not in words and "NODATA" in words:
         raise IntegrityError(f"{subject}: it is not signed", hint=hint)

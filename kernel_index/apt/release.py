@@ -16,7 +16,7 @@ from kdriver.packages.deb822 import parse_stanza
 CLOCK_TOLERANCE = datetime.timedelta(hours=24)
 """How far in the future a Release may be dated before it is refused: clocks and time zones of build machines."""
 
-_HEX64 = re.compile(r"^[0-9a-f]{64}$")
+_DIGEST = re.compile(r"^(?:[0-9a-f]{64}){1,2}$")
 
 
 class StaleError(IntegrityError):
@@ -25,11 +25,12 @@ class StaleError(IntegrityError):
 
 @dataclass(frozen=True, slots=True)
 class ListedFile:
-    """A file that a Release vouches for. path: relative to the suite's folder."""
+    """A file that a Release vouches for. path: relative to the suite's folder. digest: SHA-256, or SHA-512 where the
+    Release has no other (Ubuntu from 26.10 on); lower-case hex."""
 
     path: str
     size_bytes: int
-    sha256: str
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Release:
     by_hash: bool
     not_automatic: bool
     separate_all: bool
+    architectures: tuple[str, ...]
     files: tuple[ListedFile, ...]
 
     def file(self, path: str) -> ListedFile | None:
@@ -67,19 +69,20 @@ def parse_release(text: str, *, subject: str) -> Release:
             not_automatic=fields.get("NotAutomatic") == "yes",
             separate_all="all" in fields.get("Architectures", "").split()
             and "Packages" not in fields.get("No-Support-for-Architecture-all", "").split(),
-            files=_files(fields["SHA256"]),
+            architectures=tuple(fields.get("Architectures", "").split()),
+            files=_files(fields["SHA512"] if "SHA512" in fields and "SHA256" not in fields else fields["SHA256"]),
         )
     except KeyError as error:
         message = f"{subject}: the Release has no field {error.args[0]}"
         raise IntegrityError(message, hint="Use another mirror.") from error
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise IntegrityError(f"{subject}: the Release is malformed ({error})", hint="Use another mirror.") from error
 
 
 def check_release(release: Release, *, suite: str, now: datetime.datetime, subject: str) -> None:
     """Raise IntegrityError unless the Release is this suite's and not from the future. Whether its time has
     passed is check_still_valid's question."""
-    if suite not in (release.codename, release.suite):
+    if not _is_of(release, suite):
         raise IntegrityError(
             f"{subject}: the mirror sent the Release of {release.codename or release.suite or 'no suite'}",
             hint="Use another mirror.",
@@ -91,12 +94,21 @@ def check_release(release: Release, *, suite: str, now: datetime.datetime, subje
         )
 
 
+def _is_of(release: Release, suite: str) -> bool:
+    """Debian names a suite in Codename (`bookworm-updates`), Ubuntu in Suite (`noble-updates`, Codename: noble);
+    Debian's security suites up to 10 are called `buster/updates` and name themselves buster."""
+    name = suite.removesuffix("/updates")
+    if name == release.suite:
+        return True
+    return name == release.codename and not release.suite.startswith(f"{release.codename}-")
+
+
 def check_still_valid(valid_until: datetime.datetime | None, *, now: datetime.datetime, subject: str) -> None:
     """Raise StaleError when the time has passed."""
     if valid_until is not None and now > valid_until:
         raise StaleError(
             f"{subject}: its Release was valid until {_day(valid_until)}; the mirror is out of date",
-            hint="Use another mirror, or check this machine's clock; --allow-stale takes a frozen mirror as it is.",
+            hint="Use another mirror, or check this machine's clock; --accept-stale SUITE takes a frozen one as it is.",
         )
 
 
@@ -113,8 +125,8 @@ def _files(text: str) -> tuple[ListedFile, ...]:
     files = []
     for line in text.splitlines():
         if line.strip():
-            sha256, size_bytes, path = line.split()
-            if not _HEX64.match(sha256):
-                raise ValueError(f"no SHA-256: {sha256!r}")
-            files.append(ListedFile(path, int(size_bytes), sha256))
+            digest, size_bytes, path = line.split()
+            if not _DIGEST.match(digest):
+                raise ValueError(f"no SHA-256: {digest!r}")
+            files.append(ListedFile(path, int(size_bytes), digest))
     return tuple(files)

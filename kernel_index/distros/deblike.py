@@ -1,18 +1,17 @@
 """Distributions with apt repositories: how their kernels are put together from packages.
 
-A kernel's parts are found by walking Depends; names only say where to start. Seen in Debian 11 to 13:
-linux-headers-<release> depends on its common headers, on linux-kbuild-* and on a compiler;
-linux-image-<release> is the kernel itself, or (from 6.19 on) depends on linux-binary-* and linux-modules-*;
-linux-image-<flavour> depends on the linux-image-<release> that is the newest.
+A kernel's parts are found by walking Depends; names only say where to start. linux-headers-<release> depends on
+its common headers, on linux-kbuild-* (Debian) and on a compiler (Debian); linux-image-<release> is the kernel
+itself, or depends on the packages that it was split into; linux-image-<flavour> depends on the
+linux-image-<release> that is the newest.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,13 +21,15 @@ from kdriver.packages.deb822 import Relation, parse_relations
 from kdriver.packages.versions import satisfies, version_key
 from kernel_index.apt.host import host_mirrors
 from kernel_index.apt.suite import SuiteRequest, fetch_suite, inrelease_url
-from kernel_index.suites import BinaryPackage, SuiteFetch, SuiteRecord, SuiteSource
-from kernel_index.table import DistroRow
+from kernel_index.suites import BinaryPackage, Question, Suite, SuiteFetch
+from kernel_index.table import Archive, DistroRow
 
 logger = logging.getLogger(__name__)
 
+_C_LIBRARIES = ("libc6", "libc6.1")
 _COMPILER = re.compile(r"^(gcc-\d+(?:\.\d+)?)(?:-for-host)?$")
-_UNSIGNED = "-unsigned"
+_COMMON_HEADERS = re.compile(r"^linux-(?:[a-z0-9.-]+-)?headers-\d")
+_BINARY_REBUILD = re.compile(r"\+b\d+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +54,16 @@ class _Closure:
 
 
 class Offers:
-    """The packages of all suites by name, newest first; of equal versions those of the earlier suite first."""
+    """The packages of all suites for one architecture by name, newest first; of equal versions those of the earlier
+    suite first."""
 
-    def __init__(self, records: Sequence[SuiteRecord]) -> None:
+    def __init__(self, suites: Sequence[Suite], deb_arch: str) -> None:
         self._by_name: dict[str, list[Offer]] = {}
-        for record in records:
-            for package in record.packages:
+        for suite in suites:
+            record = suite.record
+            of_arch = (package for package in suite.packages if package.arch in (deb_arch, "all"))
+            # A package for all architectures stands in the list of each of them.
+            for package in dict.fromkeys(of_arch):
                 offer = Offer(package, record.archive, record.suite, record.checked, record.automatic)
                 self._by_name.setdefault(package.name, []).append(offer)
         for offers in self._by_name.values():
@@ -86,52 +91,46 @@ class DebianLike:
     """The family of distributions with apt repositories. A subclass names what differs."""
 
     family = ""
-    release_pattern = re.compile(
-        r"^(?P<abi>(?P<line>\d+\.\d+)[0-9.]*(?:\+[a-z0-9.]+)?(?:-(?:0\.[a-z]+\d*\.)?\d+)?)-(?P<flavour>(?!common)[a-z][a-z0-9-]*)$"
-    )
-    """The grammar of `uname -r`: `6.1.0-56-amd64`, `6.12.90+deb12.1-cloud-amd64`, `6.1.0-0.deb11.52-rt-amd64`,
-    `5.10.0-0.bpo.9-amd64`, `7.3-cloud-amd64`."""
-    name_prefixes = (
-        "linux-image-",
-        "linux-headers-",
-        "linux-kbuild-",
-        "linux-compiler-",
-        "linux-binary-",
-        "linux-modules-",
-    )
+    release_pattern = re.compile(r"^(?P<abi>(?P<line>\d+\.\d+)[^-]*-\d+)-(?P<flavour>[a-z][a-z0-9-]*)$")
+    """The grammar of `uname -r`."""
+    wanted_pattern = re.compile(r"^linux-(?:image|headers)-")
+    """Of names that begin with `linux-`, those of a kernel's parts."""
+    header_roles: tuple[PackageRole, ...] = (PackageRole.HEADERS, PackageRole.HEADERS_COMMON)
+    """What a build needs at least."""
+    revision = "2"
+    """Another one whenever `wanted_pattern` changes: what was kept of a list is then read anew."""
 
     def release_url(self, mirror: str, suite: str) -> str:
         """Family.release_url."""
         return inrelease_url(mirror, suite)
 
+    def suites(self, row: DistroRow, archive: Archive) -> tuple[str, ...]:
+        """Family.suites: as the row says."""
+        del row
+        return archive.suites
+
+    def missing(self, row: DistroRow, archive: Archive) -> str:
+        """Family.missing: nothing."""
+        del row, archive
+        return ""
+
+    def client(self, http: Http, archive: Archive) -> Http:
+        """Family.client: as it is."""
+        del archive
+        return http
+
     def wanted(self, name: str) -> bool:
         """Whether a package can be a part of a kernel."""
-        return name.startswith(self.name_prefixes) and not name.endswith(("-dbg", "-dbgsym", "-signed-template"))
+        return bool(self.wanted_pattern.match(name)) and not name.endswith(("-dbg", "-dbgsym", "-signed-template"))
 
-    def fetch(
-        self,
-        row: DistroRow,
-        source: SuiteSource,
-        previous: SuiteRecord | None,
-        *,
-        now: datetime.datetime,
-        http: Http,
-        allow_stale: bool = False,
-    ) -> SuiteFetch:
-        """Family.fetch. Of several architectures only the first is crawled so far."""
-        return fetch_suite(
-            SuiteRequest(
-                row=row,
-                archive=row.archive(source.archive),
-                source=source,
-                deb_arch=row.architectures[0][1],
-                wanted=self.wanted,
-                previous=previous,
-                now=now,
-                http=http,
-                allow_stale=allow_stale,
-            )
-        )
+    def fetch(self, question: Question) -> SuiteFetch:
+        """Family.fetch."""
+        return fetch_suite(SuiteRequest(question, "linux-", self.wanted, f"{self.family}{self.revision}"))
+
+    def derived_headers(self, kernel: Kernel) -> tuple[tuple[Package, ...], ...]:
+        """Family.derived_headers: none."""
+        del kernel
+        return ()
 
     def default_metapackage(self, flavour: str) -> str:
         """Family.default_metapackage."""
@@ -150,40 +149,48 @@ class DebianLike:
         """Family.host_mirrors: from the host's apt sources."""
         return host_mirrors(row, os_release)
 
-    def kernels(self, row: DistroRow, records: Sequence[SuiteRecord]) -> tuple[Kernel, ...]:
+    def kernels(self, row: DistroRow, suites: Sequence[Suite]) -> tuple[Kernel, ...]:
         """Family.kernels."""
-        offers = Offers(records)
-        arch, deb_arch = row.architectures[0]
+        found = [kernel for pair in row.architectures for kernel in self._kernels_of(row, suites, *pair)]
+        return tuple(sorted(found, key=lambda kernel: (version_key(kernel.package_version), kernel.release)))
+
+    def _kernels_of(self, row: DistroRow, suites: Sequence[Suite], arch: str, deb_arch: str) -> Iterator[Kernel]:
+        """The kernels of one architecture."""
+        offers = Offers(suites, deb_arch)
         named_by = self._named_by(offers)
-        kernels = []
         for release, version in self._candidates(offers, deb_arch):
             kernel = self._kernel(row, offers, arch, release, version)
-            kernels.append(_with_names(kernel, named_by.get((release, version), ())))
-        return tuple(sorted(kernels, key=lambda kernel: (version_key(kernel.package_version), kernel.release)))
+            yield dataclasses.replace(kernel, named_by=named_by.get((release, version), ()))
 
     def _candidates(self, offers: Offers, deb_arch: str) -> list[tuple[str, str]]:
         """(`uname -r`, package version) of every image and of every headers package."""
         found: set[tuple[str, str]] = set()
         for name in offers.names():
             for prefix in ("linux-image-", "linux-headers-"):
-                release = name.removeprefix(prefix).removesuffix(_UNSIGNED)
-                if not name.startswith(prefix) or self.release_pattern.match(release) is None:
+                release = self.release_of(name, prefix)
+                if not release:
                     continue
                 for offer in offers.of(name):
                     if offer.package.arch == deb_arch and not self._named_release(offer.package, prefix):
                         found.add((release, offer.package.version))
         return sorted(found)
 
-    def _named_release(self, package: BinaryPackage, prefix: str) -> Relation | None:
-        """The relation by which a metapackage names the newest package of its kind; None for any other package.
+    def release_of(self, name: str, prefix: str) -> str:
+        """The `uname -r` in the name of an image's or headers' package; empty where there is none."""
+        release = name.removeprefix(prefix).removesuffix("-unsigned").removeprefix("unsigned-")
+        return release if name.startswith(prefix) and self.release_pattern.match(release) else ""
+
+    def _named_release(self, package: BinaryPackage, prefix: str) -> tuple[Relation, ...]:
+        """The alternatives by which a metapackage names the newest package of its kind; none for any other package.
 
         Up to 6.12 it is a metapackage's only dependency; in 7.x linux-base-* and linux-modules-* stand beside it.
         """
         for group in _relations(package):
-            name = group[0].name
-            if len(group) == 1 and name.startswith(prefix) and self.release_pattern.match(name.removeprefix(prefix)):
-                return group[0]
-        return None
+            releases = {self.release_of(relation.name, prefix) for relation in group}
+            if len(releases) == 1 and "" not in releases:
+                own = package.name.endswith(next(iter(releases)))
+                return () if own else group
+        return ()
 
     def _named_by(self, offers: Offers) -> dict[tuple[str, str], tuple[str, ...]]:
         """(`uname -r`, version) to the metapackages that name it: of each the newest in the suites that apt takes
@@ -194,21 +201,21 @@ class DebianLike:
                 continue
             done: set[str] = set()
             for offer in offers.of(name):
-                release = self._named_release(offer.package, "linux-image-")
+                alternatives = self._named_release(offer.package, "linux-image-")
                 label = name if offer.automatic else f"{offer.suite}/{name}"
-                if not release or label in done:
+                if not alternatives or label in done:
                     continue
                 done.add(label)
-                target = offers.best(release)
+                target = next((best for one in alternatives if (best := offers.best(one)) is not None), None)
                 if target is not None:
-                    key = (release.name.removeprefix("linux-image-"), target.package.version)
+                    key = (self.release_of(target.package.name, "linux-image-"), target.package.version)
                     named.setdefault(key, []).append(label)
         return {key: tuple(sorted(labels)) for key, labels in named.items()}
 
     def _kernel(self, row: DistroRow, offers: Offers, arch: str, release: str, version: str) -> Kernel:
         match = self.release_pattern.match(release)
         assert match is not None
-        headers = offers.best(Relation(f"linux-headers-{release}", "=", version))
+        headers = self._headers(offers, release, version)
         closure = _Closure()
         if headers is not None:
             _walk_headers(offers, headers, closure)
@@ -235,13 +242,27 @@ class DebianLike:
         """The build as `uname -v` names it, from the image package's version."""
         return version
 
+    def image_names(self, release: str) -> tuple[str, ...]:
+        """The names that a kernel's image may have, best first: the signed one is what hosts boot."""
+        return (f"linux-image-{release}", f"linux-image-{release}-unsigned", f"linux-image-unsigned-{release}")
+
     def _image(self, offers: Offers, release: str, version: str) -> Offer | None:
-        """The image of exactly that version: the signed one if there is one, for that is what hosts boot."""
-        for name in (f"linux-image-{release}", f"linux-image-{release}{_UNSIGNED}"):
+        """The image of exactly that version."""
+        for name in self.image_names(release):
             found = offers.best(Relation(name, "=", version))
             if found is not None:
                 return found
         return None
+
+    def _headers(self, offers: Offers, release: str, version: str) -> Offer | None:
+        """The headers of that version. Where they were rebuilt without a change of source (`+b1`) and the signed
+        image was not, those of the same source: nothing of what a driver is built from differs."""
+        name = f"linux-headers-{release}"
+        exact = offers.best(Relation(name, "=", version))
+        if exact is not None:
+            return exact
+        source = _BINARY_REBUILD.sub("", version)
+        return next((one for one in offers.of(name) if _BINARY_REBUILD.sub("", one.package.version) == source), None)
 
 
 _ROLES = tuple(PackageRole)
@@ -282,9 +303,10 @@ def _walk_headers(offers: Offers, headers: Offer, closure: _Closure) -> None:
 
 
 def _header_role(name: str) -> PackageRole | None:
-    if name.startswith("linux-headers-"):
-        return PackageRole.HEADERS_COMMON
-    return PackageRole.KBUILD if name.startswith("linux-kbuild-") else None
+    if name.startswith("linux-kbuild-"):
+        return PackageRole.KBUILD
+    # `linux-headers-6.1.0-56-common`, Ubuntu's `linux-headers-5.15.0-100` and `linux-hwe-6.8-headers-6.8.0-100`
+    return PackageRole.HEADERS_COMMON if _COMMON_HEADERS.match(name) else None
 
 
 def _note_tools(offers: Offers, group: tuple[Relation, ...], role: PackageRole, closure: _Closure) -> None:
@@ -297,7 +319,8 @@ def _note_tools(offers: Offers, group: tuple[Relation, ...], role: PackageRole, 
             compiler = offers.best(relation)
             for inner in _relations(compiler.package) if compiler is not None else ():
                 _note_tools(offers, inner, role, closure)
-        if relation.name == "libc6" and role is PackageRole.KBUILD and relation.operator in (">=", ">>"):
+        # The host tools lie in kbuild (Debian), or in the headers themselves (Ubuntu).
+        if relation.name in _C_LIBRARIES and not closure.libc and relation.operator in (">=", ">>"):
             closure.libc = relation.version
 
 
@@ -328,8 +351,5 @@ def _package(role: PackageRole, offer: Offer) -> Package:
         path=package.path,
         size_bytes=package.size_bytes,
         sha256=package.sha256,
+        sha512=package.sha512,
     )
-
-
-def _with_names(kernel: Kernel, names: tuple[str, ...]) -> Kernel:
-    return dataclasses.replace(kernel, named_by=names)

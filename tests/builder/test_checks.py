@@ -108,6 +108,10 @@ def test_warnings_of_every_tool_count(line: str) -> None:
     [
         "warning: the compiler differs from the one used to build the kernel",
         "make[2]: warning:  Clock skew detected.  Your build may be incomplete.",
+        "include/linux/init.h:306:7: warning: 'cleanup_module' specifies less restrictive attribute than its target "
+        "'kd_unload': 'cold' [-Wmissing-attributes]",
+        "include/linux/log2.h:22:1: warning: ignoring attribute ‘noreturn’ because it conflicts with attribute ‘const’ "
+        "[-Wattributes]",
     ],
 )
 def test_only_what_the_table_names_for_the_kind_is_harmless(line: str) -> None:

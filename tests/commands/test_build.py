@@ -401,3 +401,21 @@ def _wait_for(path: Path) -> None:
     while not path.exists():
         assert time.monotonic() < end, "the compile did not start"
         time.sleep(0.05)
+
+
+@pytest.mark.root
+def test_no_space_for_out_names_the_file(site: BuildSite, tmp_path: Path, capsys: Capture) -> None:
+    site.add()
+    out = tmp_path / "out"
+    out.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", str(out)], check=True)
+    try:
+        (out / "other").write_bytes(bytes(8192))
+        assert build("--distro", "debian12", "--kind", "bpf", "--out", str(out)) == ExitCode.BUILD
+        said = capsys.readouterr().err.splitlines()
+        written = [path for path in out.rglob("*") if path.is_file()]
+    finally:
+        subprocess.run(["umount", str(out)], check=True)
+    assert f": this machine: {out}/" in said[0] and said[0].endswith("kdriver.bpf.o: No space left on device")
+    assert said[1] == ("  hint: Free space there, or name a folder on another file system in KDRIVER_CACHE or --out.")
+    assert written == [out / "other"]

@@ -118,3 +118,15 @@ def test_help_shows_how_to_begin(capsys: Capture) -> None:
     shown = capsys.readouterr().out
     assert "kdriver capture --events execve,procexit" in shown
     assert "--enter-time" in shown
+
+
+def test_a_driver_file_that_is_not_there_is_one_line_with_a_hint(
+    echo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("KDRIVER_CAPTURE", str(echo))
+    gone = tmp_path / "gone.core.o"
+    assert run(["capture", "--driver", str(gone)]) == ExitCode.NOT_FOUND
+    assert capsys.readouterr().err.splitlines() == [
+        f"kdriver: {gone}: no such driver file",
+        "  hint: Name an eBPF object, or kmod for the loaded module.",
+    ]

@@ -125,10 +125,10 @@ def test_without_an_index_the_hint_says_how_to_get_one(
 
 
 def test_a_broken_index_is_said_so(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (index / "debian12.json").write_text("{")
+    (index / "index.sqlite").write_bytes(b"no database" * 1000)
     assert run(["index", "list"]) == 2
     said = capsys.readouterr().err
-    assert "debian12.json: the kernel index cannot be read" in said and "hint: " in said
+    assert "index.sqlite: the kernel index cannot be read" in said and "hint: " in said
 
 
 @pytest.mark.parametrize("words", [[], ["update"], ["list"], ["show"]])

@@ -46,6 +46,19 @@ def test_without_trust_the_hint_names_both_ways(published: Published, capsys: py
     assert "--trust-on-first-use" in err
 
 
+@pytest.mark.parametrize("content", ["root:x:0:0", '{"signed": {}, "signatures": []}', "[]"])
+def test_a_trust_file_that_is_no_root_is_named_and_ends_with_2(
+    published: Published, tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "wrong.json"
+    file.write_text(content)
+    assert load(published, "--trust", str(file)) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"kdriver: {file}: is no signed root of a repository",
+        "  hint: Name the repository's root.json with --trust.",
+    ]
+
+
 def test_a_kernel_that_is_not_there_ends_with_3_and_names_the_nearest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,6 +20,7 @@ from kdriver.core.verdict import Outcome
 from kdriver.verifier.records import read_verdict
 from tests.fakes.guest_lines import RELEASE, ended, good_run, hello, write_boots
 from tests.fakes.qemu import write_qemu
+from tests.fakes.tiny_kernel import TOY_DRIVER, build_site
 
 KERNEL = f"file/x86_64/{RELEASE}/vmlinux"
 VERSION = DriverVersion("0.1.0", "1.0.0", "1.0.0", "10.1.0", "4.5.1")
@@ -173,6 +174,18 @@ def test_a_folder_without_drivers_is_status_3(
     assert "holds no driver with its record" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("more", [(), ("--dry-run",)], ids=["run", "dry run"])
+def test_an_image_that_is_not_there_is_status_3(
+    tmp_path: Path, drivers: Path, more: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone"
+    assert run(_arguments(gone, drivers, *more)) == 3
+    assert capsys.readouterr().err.splitlines() == [
+        f"kdriver: {gone}: no such kernel image",
+        "  hint: Name an existing file with --kernel-image.",
+    ]
+
+
 def test_no_driver_for_the_release_is_status_3(
     tmp_path: Path, image: Path, drivers: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -218,6 +231,7 @@ def test_a_kernel_image_that_is_none_is_status_6(
             "--module needs a kernel of the index",
             id="module-of-a-file",
         ),
+        pytest.param(["--timeout", "0", "--distro", "debian12"], "Invalid value for '--timeout'", id="no-time"),
         pytest.param(["--accel", "warp", "--distro", "debian12"], "Invalid value for '--accel'", id="accelerator"),
     ],
 )
@@ -229,6 +243,25 @@ def test_a_wrong_command_line_is_status_2(arguments: list[str], said: str, capsy
 def test_no_index_is_status_3_with_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["verify", "--distro", "debian12"]) == 3
     assert "kdriver index update" in capsys.readouterr().err
+
+
+def test_a_kernel_whose_drivers_cannot_be_built_still_has_its_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with build_site(tmp_path) as site:
+        for name, value in site.environment().items():
+            monkeypatch.setenv(name, value)
+        kernel = site.add().key
+        monkeypatch.setenv("KDRIVER_CLANG", "clang-that-is-not-there")
+        _boots_with(monkeypatch, tmp_path, [])
+        arguments = ["verify", "--kernel", kernel, "--kind", "core", "--driver-src", str(TOY_DRIVER), "--json"]
+        assert run(arguments) == 4
+    said = capsys.readouterr()
+    reason = "toolchain: compiler clang-that-is-not-there is missing"
+    rows = [(row["kernel"], row["kind"], row["outcome"], row["reason"]) for row in json.loads(said.out)]
+    assert rows == [(kernel, "core", "not verified", f"not built: {reason}")]
+    assert said.err.splitlines()[0] == f"kdriver: {kernel} core: {reason}"
+    assert said.err.splitlines()[1].startswith("  hint: apt-get install clang")
 
 
 def test_a_dry_run_names_what_would_be_booted_and_boots_nothing(

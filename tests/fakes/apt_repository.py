@@ -19,11 +19,13 @@ CODENAME = "clover"
 class SigningKey:
     """A key pair of gpg. keyring: its public half as gpgv reads it."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, expires: str = "never", now: str = "") -> None:
+        """expires: as gpg takes it. now: the time at which it is made, in seconds since 1970."""
+        self._faked = ["--faked-system-time", now] if now else []
         # A short path: gpg's agent listens on a socket in its home.
         self._home = tempfile.TemporaryDirectory(prefix="kd-gpg-")
         self.keyring = Path(self._home.name) / "keyring.gpg"
-        self._gpg("--quick-generate-key", f"{name} <{name}@example.org>", "ed25519", "sign", "never")
+        self._gpg("--quick-generate-key", f"{name} <{name}@example.org>", "ed25519", "sign", expires)
         self._gpg("--output", str(self.keyring), "--export")
         listing = self._gpg("--with-colons", "--list-keys").decode()
         self.fingerprint = next(line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr:"))
@@ -42,7 +44,7 @@ class SigningKey:
         self._home.cleanup()
 
     def _gpg(self, *arguments: str, text: str = "") -> bytes:
-        argv = ["gpg", "--homedir", self._home.name, "--batch", "--quiet", "--passphrase", "", *arguments]
+        argv = ["gpg", "--homedir", self._home.name, "--batch", "--quiet", "--passphrase", "", *self._faked, *arguments]
         return subprocess.run(argv, input=text.encode(), check=True, capture_output=True).stdout
 
 
@@ -54,6 +56,9 @@ class Entry:
     version: str
     depends: str = ""
     arch: str = "amd64"
+    component: str = "main"
+    folder: str = "linux"
+    digest: str = "SHA256"
 
     @property
     def content(self) -> bytes:
@@ -63,7 +68,7 @@ class Entry:
     @property
     def path(self) -> str:
         """Where it lies in the archive."""
-        return f"pool/main/l/linux/{self.name}_{self.version}_{self.arch}.deb"
+        return f"pool/{self.component}/l/{self.folder}/{self.name}_{self.version}_{self.arch}.deb"
 
     def stanza(self) -> str:
         """Its entry."""
@@ -75,7 +80,7 @@ class Entry:
             "Depends": self.depends,
             "Filename": self.path,
             "Size": str(len(self.content)),
-            "SHA256": hashlib.sha256(self.content).hexdigest(),
+            self.digest: hashlib.new(self.digest.lower(), self.content).hexdigest(),
         }
         return "".join(f"{name}: {value}\n" for name, value in fields.items() if value)
 
@@ -126,20 +131,25 @@ class AptRepository:
         codename: str | None = None,
         not_automatic: bool = False,
         key: SigningKey | None = None,
+        architectures: tuple[str, ...] = ("amd64",),
+        missing: tuple[str, ...] = (),
+        digest: str = "SHA256",
     ) -> None:
-        """Write the suite anew: package files, lists by hash, and the signed Release."""
-        base = self.folder / "dists" / suite
-        packages = "\n".join(entry.stanza() for entry in [Entry("hello", "1.0"), *entries]).encode()
+        """Write the suite anew: package files, lists by hash, and the signed Release.
+
+        architectures: those that it names and, but for `missing`, carries. digest: SHA256 or SHA512.
+        """
         for entry in entries:
             file = self.folder / entry.path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(entry.content)
-        packed = lzma.compress(packages)
-        listed = base / "main" / "binary-amd64"
-        hashed = listed / "by-hash" / "SHA256" / hashlib.sha256(packed).hexdigest()
-        hashed.parent.mkdir(parents=True, exist_ok=True)
-        hashed.write_bytes(packed)
-        (listed / "Packages.xz").write_bytes(packed)
+        listed: list[str] = []
+        components = sorted({entry.component for entry in entries} | {"main"})
+        for component in components:
+            for arch in architectures:
+                chosen = [one for one in entries if one.component == component and one.arch in (arch, "all")]
+                folder = self.folder / "dists" / suite / component / f"binary-{arch}"
+                listed += self._list(folder, chosen, digest, written=arch not in missing)
         fields = [
             "Origin: Test",
             f"Suite: {suite}",
@@ -148,16 +158,29 @@ class AptRepository:
             *([f"Valid-Until: {format_datetime(valid_until)}"] if valid_until else []),
             *(["NotAutomatic: yes"] if not_automatic else []),
             "Acquire-By-Hash: yes",
-            "Architectures: all amd64",
+            f"Architectures: all {' '.join(architectures)}",
             "No-Support-for-Architecture-all: Packages",
-            "Components: main",
-            "SHA256:",
+            f"Components: {' '.join(components)}",
+            f"{digest}:",
             # As many entries as a real Release has in front of ours, so that its head is not the whole of it.
             *(f" {'0' * 64} {number:8} main/binary-none/{number}" for number in range(200)),
-            f" {hashlib.sha256(packages).hexdigest()} {len(packages)} main/binary-amd64/Packages",
-            f" {hashlib.sha256(packed).hexdigest()} {len(packed)} main/binary-amd64/Packages.xz",
+            *listed,
         ]
         self.inrelease(suite).write_bytes((key or self.key).sign("\n".join(fields) + "\n"))
+
+    def _list(self, folder: Path, entries: list[Entry], digest: str, *, written: bool) -> list[str]:
+        """Write one list, and return its lines of the Release."""
+        packages = "\n".join(entry.stanza() for entry in [Entry("hello", "1.0"), *entries]).encode()
+        packed = lzma.compress(packages)
+        name = hashlib.new(digest.lower(), packed).hexdigest()
+        path = f"{folder.parent.name}/{folder.name}/Packages"
+        if written:
+            hashed = folder / "by-hash" / digest / name
+            hashed.parent.mkdir(parents=True, exist_ok=True)
+            hashed.write_bytes(packed)
+            (folder / "Packages.xz").write_bytes(packed)
+        plain = hashlib.new(digest.lower(), packages).hexdigest()
+        return [f" {plain} {len(packages)} {path}", f" {name} {len(packed)} {path}.xz"]
 
 
 def table_text(keyring: Path, fingerprint: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -33,13 +34,18 @@ class Request:
 
 
 class FileServer:
-    """Serves `root`. validators: answers conditional requests; ranges: answers Range."""
+    """Serves `root`. validators: answers conditional requests; ranges: answers Range.
+
+    delay_s: how long each answer takes; busiest: the most requests that were being answered at a time.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.validators = True
         self.ranges = True
         self.faults: dict[str, list[Fault]] = {}
+        self.delay_s = 0.0
+        self.busiest = 0
         self._requests: list[Request] = []
         self._answering = 0
         self._changed = threading.Condition()
@@ -90,6 +96,7 @@ class FileServer:
             def do_GET(self) -> None:
                 with outer._changed:
                     outer._answering += 1
+                    outer.busiest = max(outer.busiest, outer._answering)
                 done: list[Request] = []
                 try:
                     done.append(self._answer())
@@ -99,8 +106,17 @@ class FileServer:
                         outer._answering -= 1
                         outer._changed.notify_all()
 
+            def do_HEAD(self) -> None:
+                path = unquote(self.path)
+                status, headers, body = outer._answer(path, {}, Fault())
+                self.send_response(status)
+                for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+
             def _answer(self) -> Request:
                 path = unquote(self.path)
+                time.sleep(outer.delay_s)
                 waiting = outer.faults.get(path, [])
                 fault = waiting.pop(0) if waiting else Fault()
                 status, headers, body = outer._answer(path, dict(self.headers.items()), fault)

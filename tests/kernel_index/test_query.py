@@ -6,7 +6,7 @@ import pytest
 
 from kdriver.core.errors import ConfigError, ExitCode, NotFoundError
 from kdriver.core.kernel import Kernel
-from kernel_index.query import newest_words, select_kernels
+from kernel_index.query import near_kernels, newest_words, select_kernels
 
 
 @pytest.fixture(autouse=True)
@@ -105,3 +105,9 @@ def test_the_words_that_mean_a_kernel_are_known() -> None:
         "6.12.117+deb12-amd64": "newest:6.12",
         "6.12.117+deb12-cloud-amd64": "newest:6.12:cloud-amd64",
     }
+
+
+def test_near_names_are_near_by_number_and_of_the_same_flavour() -> None:
+    assert near_kernels(KERNELS, "6.1.0-999-amd64", 2) == ("6.1.0-57-amd64", "6.1.0-56-amd64")
+    assert near_kernels(KERNELS, "6.12.200+deb12-cloud-amd64", 1) == ("6.12.117+deb12-cloud-amd64",)
+    assert near_kernels(KERNELS, "clout-amd64", 1) == ("6.1.0-56-cloud-amd64",)

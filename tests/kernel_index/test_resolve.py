@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from kdriver.core.kernel import Kernel, Package, PackageRole
 from kernel_index.hosts import Uname, host_facts, parse_os_release
 from kernel_index.package_names import kernel_part, split_file_name
-from kernel_index.resolve import Resolution, resolve
+from kernel_index.resolve import Resolution, resolve, resolve_in_index
+from kernel_index.store import RowIndex, write_row
 from tests.kernel_index.known import known_hosts, known_kernels
 
 HEADERS = Package(PackageRole.HEADERS, "headers", "1", "amd64", "main", "pool/headers.deb", 1, "a" * 64)
@@ -112,6 +114,24 @@ def test_a_rebuild_serves_but_is_not_passed_off() -> None:
         "rhel 3.10.0-1160.15.2.el7.x86_64 is not in the index; centos built a kernel of the same release: its headers "
         "can serve (a rebuild alias), but it is not rhel's"
     )
+
+
+def test_the_nearest_of_a_rhel_host_is_what_would_be_built_for_it(tmp_path: Path) -> None:
+    write_row(RowIndex("centos7", "", (), (INDEX[7],)), tmp_path)
+    host = host_facts(Uname("3.10.0-1160.15.2.el7.x86_64", "#1 SMP", "x86_64"), {"ID": "rhel", "VERSION_ID": "7.9"})
+    answer = resolve_in_index(host, tmp_path)
+    assert answer.kernel is None
+    assert answer.nearest is not None
+    assert (answer.nearest.distro, answer.nearest.distro_release) == ("rhel", "rhel7")
+    assert answer.nearest.twin_of == INDEX[7].key
+    assert "it is not rhel's" in answer.reasons[0]
+
+
+def test_the_index_is_asked_for_no_more_than_is_needed(tmp_path: Path) -> None:
+    for row in ("debian11", "debian12", "centos7"):
+        write_row(RowIndex(row, "", (), tuple(one for one in INDEX if one.distro_release == row)), tmp_path)
+    host = host_facts(Uname("6.1.0-57-amd64", "#1 SMP Debian 6.1.194-1", "x86_64"), {})
+    assert resolve_in_index(host, tmp_path) == resolve(host, INDEX)
 
 
 def test_a_conflict_is_among_the_reasons_of_an_exact_answer() -> None:

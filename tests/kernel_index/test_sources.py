@@ -12,7 +12,7 @@ from kernel_index.sources import archive_mirrors, override_mirrors, package_urls
 from kernel_index.table import load_table, select_rows
 
 ROW = select_rows(load_table(Path(__file__).parents[2] / "kernel_index" / "distros.toml"), "debian12")[0]
-MAIN, SECURITY = ROW.archives
+MAIN, SECURITY = ROW.archive("main"), ROW.archive("security")
 PACKAGE = Package(
     role=PackageRole.HEADERS,
     name="linux-headers-6.12.117+deb12-amd64",

@@ -20,7 +20,7 @@ def test_every_row_meets_its_obligations(row: DistroRow) -> None:
     assert row.id == row.family + row.version
     assert row.archives and row.kinds and row.architectures
     assert all(row.generic_flavour(arch) for arch, _ in row.architectures)
-    suites = [suite for archive in row.archives for suite in archive.suites]
+    suites = [(archive.id, suite) for archive in row.archives for suite in family.suites(row, archive)]
     assert len(set(suites)) == len(suites)
     for archive in row.archives:
         assert all(mirror.endswith(f"/{archive.folder}") for mirror in archive.mirrors)
@@ -35,6 +35,8 @@ def test_debian_12_is_there_with_all_its_suites() -> None:
         "bookworm-updates",
         "bookworm-security",
         "bookworm-backports",
+        "bookworm-proposed-updates",
+        "bookworm-backports-sloppy",
     }
 
 

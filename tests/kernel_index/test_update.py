@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import os
@@ -13,8 +14,8 @@ from typing import Any
 import pytest
 
 from kdriver.cli import run
-from kdriver.core.kernel import PackageRole
-from kernel_index.store import load_index, load_kernels, locked
+from kdriver.core.kernel import PackageRole, PackageState
+from kernel_index.store import load_index, load_kernels, locked, opened
 from tests.fakes.apt_repository import NOW, Entry, kernel
 from tests.fakes.file_server import Fault
 from tests.kernel_index.conftest import Distribution
@@ -127,7 +128,18 @@ def test_a_kernel_that_left_its_suite_stays_with_the_packages_that_were_known(
     after = {one.key: one for one in load_kernels()}
     assert set(after) == set(before)
     newest = "debian/x86_64/6.1.0-56-amd64/6.1.192-2"
-    assert after[newest].packages == before[newest].packages
+    assert [dataclasses.replace(one, state=PackageState.INDEXED) for one in after[newest].packages] == list(
+        before[newest].packages
+    )
+    assert {str(one.role): str(one.state) for one in after[newest].packages} == {
+        "headers": "unlisted",
+        "headers-common": "unlisted",
+        "kbuild": "unlisted",
+        "image": "indexed",
+    }
+    assert after[newest].gone == ""
+    left = after["debian/x86_64/6.1.0-50-amd64/6.1.176-1"]
+    assert left.gone == NOW.date().isoformat() and {str(one.state) for one in left.packages} == {"unlisted"}
     assert after[newest].compiler == "gcc-12"
 
 
@@ -136,7 +148,8 @@ def test_a_signature_by_a_stranger_is_refused(distribution: Distribution, capsys
     distribution.main.publish("clover", kernel(), key=distribution.stranger)
     said = refused(capsys, 6)
     assert "debian99 clover: not signed by a key of this distribution" in said
-    assert not list(distribution.index.glob("*.json"))
+    with opened(distribution.index) as store:
+        assert store.kernels() == ()
 
 
 def test_a_key_of_the_keyring_that_the_row_does_not_pin_is_refused(
@@ -190,16 +203,18 @@ def test_a_release_whose_time_has_passed_is_refused(
 
 
 def test_a_frozen_mirror_is_taken_when_asked_for_and_named(
-    distribution: Distribution, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    distribution: Distribution, capsys: pytest.CaptureFixture[str]
 ) -> None:
     distribution.main.publish("clover", kernel(), date=NOW - 9 * DAY, valid_until=NOW - 2 * DAY)
-    for _ in range(2):
-        caplog.clear()
-        assert run(["index", "update", "--allow-stale"]) == 0
-        assert "debian99 clover: its Release was valid until" in caplog.text
+    for outcome in ("fetched", "unchanged"):
+        assert run(["index", "update", "--accept-stale", "clover", "--json"]) == 0
+        (row,) = json.loads(capsys.readouterr().out)
+        assert row["suites"][0]["outcome"] == outcome
+        assert row["suites"][0]["stale"] == (NOW - 2 * DAY).isoformat()
+        assert [suite["stale"] for suite in row["suites"][1:]] == ["", ""]
     distribution.main.publish("clover", kernel(), date=NOW, valid_until=NOW - DAY, key=distribution.stranger)
     capsys.readouterr()
-    assert run(["index", "update", "--allow-stale"]) == 1
+    assert run(["index", "update", "--accept-stale", "clover"]) == 1
     assert "not signed by a key" in capsys.readouterr().out
 
 
@@ -209,10 +224,11 @@ def test_a_state_that_was_good_is_refused_once_its_time_has_passed(
     only_main(distribution)
     distribution.main.publish("clover", kernel(), valid_until=NOW + DAY)
     updated(capsys)
-    record = distribution.index / "debian99" / "clover.json"
-    valid_until = (NOW + DAY).isoformat()
-    assert valid_until in record.read_text()
-    record.write_text(record.read_text().replace(valid_until, (NOW - DAY).isoformat()))
+    with opened(distribution.index) as store:
+        (record,) = store.records("debian99").values()
+        assert record.valid_until == (NOW + DAY).isoformat()
+        store.put_record("debian99", dataclasses.replace(record, valid_until=(NOW - DAY).isoformat()))
+        store.commit()
     assert "the mirror is out of date" in refused(capsys, 6)
     assert len(load_kernels()) == 2
 
@@ -310,8 +326,8 @@ def test_an_address_with_a_password_is_shown_without_it(
 def test_the_mirrors_address_is_not_kept(distribution: Distribution, capsys: pytest.CaptureFixture[str]) -> None:
     updated(capsys)
     files = [file for file in distribution.index.rglob("*") if file.is_file()]
-    assert len(files) >= 4
-    assert not [file for file in files if "127.0.0.1" in file.read_text()]
+    assert [file.name for file in files if file.stat().st_size] == ["index.sqlite"]
+    assert not [file for file in files if "127.0.0.1" in file.read_bytes().decode("latin-1")]
 
 
 def test_a_dry_run_asks_nothing(distribution: Distribution, capsys: pytest.CaptureFixture[str]) -> None:

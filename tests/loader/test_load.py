@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -94,6 +95,15 @@ def test_the_module_of_this_kernel_is_loaded_with_its_record(place: Place) -> No
     status = read_status(place.state, place.modules, "kdriver")
     assert status.in_place
     assert json.loads(json.dumps(status.to_json()))["module"]["parameters"] == {"size": "8"}
+
+
+def test_other_parameters_for_a_loaded_module_are_not_passed_over_in_silence(place: Place) -> None:
+    place.publish()
+    place.load(parameters="size=8")
+    report = place.load(parameters="size=16")
+    assert report.outcome is Outcome.ALREADY
+    assert report.evidence == ("parameters stay as they are (size=8); `kdriver unload` first to change them",)
+    assert place.load(parameters="size=8").evidence == place.load().evidence == ()
 
 
 def test_loading_again_does_nothing(place: Place) -> None:
@@ -385,3 +395,19 @@ def test_what_a_killed_loader_left_half_done_is_cleared(place: Place) -> None:
     place.load()
     assert not half[0].exists()
     assert not list(place.state.folder.rglob(".part-*"))
+
+
+def test_a_loader_killed_while_its_trust_was_replaced_still_refuses_a_rollback(place: Place) -> None:
+    place.publish(salt="old")
+    place.load()
+    older = place.folder / "older"
+    shutil.copytree(place.published.store.root, older)
+    place.publish(salt="new")
+    place.load()
+    (trusted,) = (place.state.folder / "trust").iterdir()
+    trusted.rename(trusted.with_name(f".former-{trusted.name}"))  # as after the first of the two renames
+    shutil.rmtree(place.published.store.root)
+    older.rename(place.published.store.root)
+    with refused(place, IntegrityError, "a rollback"):
+        place.load()
+    assert list((place.state.folder / "trust").iterdir()) == [trusted]

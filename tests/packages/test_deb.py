@@ -153,6 +153,14 @@ def test_a_chain_of_links_leads_nowhere_outside(tmp_path: Path) -> None:
         assert (root / "a/b" / name).resolve().is_relative_to(root)
 
 
+def test_a_hard_link_to_a_link_of_an_earlier_package_stays_inside(tmp_path: Path) -> None:
+    first = [("./x", FILE, b"inside"), ("./a/b/link", LINK, b"../../x")]
+    unpack_deb(write_deb(tmp_path / "1.deb", first), tmp_path / "tree")
+    unpack_deb(write_deb(tmp_path / "2.deb", [("./hard", HARD, b"a/b/link")]), tmp_path / "tree")
+    assert (tmp_path / "tree/hard").resolve().is_relative_to((tmp_path / "tree").resolve())
+    assert (tmp_path / "tree/hard").read_bytes() == b"inside"
+
+
 def test_a_link_that_was_there_and_leads_outside_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "tree").mkdir()
     (tmp_path / "out").mkdir()

@@ -54,6 +54,9 @@ def test_a_good_signature_by_a_pinned_key_is_believed(status: str, keys: Signing
         pytest.param(valid(PINNED, digest="2"), KEYS, "signed with SHA-1, which can be forged", id="sha1"),
         pytest.param(valid(PINNED, word="EXPKEYSIG"), KEYS, "by a key that has expired", id="expired"),
         pytest.param(valid(PINNED, word="REVKEYSIG"), EXPIRED_TOO, "by a key that was revoked", id="revoked"),
+        pytest.param(
+            valid(PINNED, word="EXPKEYSIG") + valid(OTHER), KEYS, "has expired", id="expired-beside-a-stranger"
+        ),
         pytest.param(valid(OTHER, word="EXPKEYSIG"), EXPIRED_TOO, f"(signed by {OTHER})", id="expired-stranger"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import signal
 import subprocess
@@ -229,7 +230,7 @@ def test_the_guest_goes_through_its_plan_whatever_the_drivers_do(
     for kind, text in texts.items():
         path = tmp_path / kind.file_name
         path.write_text(text + "\n")
-        drivers.append(DriverUnderTest(kind, "kdriver", path, "0" * 64))
+        drivers.append(DriverUnderTest(kind, "kdriver", path, hashlib.sha256(path.read_bytes()).hexdigest()))
     plan = GuestPlan(cloud_kernel, tuple(drivers))
     stages: list[str] = []
     machine = replace(_machine(tmp_path, find_qemu()), kernel=cloud_kernel.path)

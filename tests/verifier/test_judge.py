@@ -63,6 +63,31 @@ def _verdict(run: DriverRun, *, ending: Ending = Ending.COMPLETE, reason: str = 
     return verdict(judged, kernel="debian/x86_64/6.1.0/1", date="2026-01-01T00:00:00Z", case_set="c", image_sha256="d")
 
 
+@pytest.mark.parametrize("name", ["switch", "pressure", "snaplen", "overrun"])
+def test_a_trial_that_was_not_made_or_not_reported_does_not_pass(name: str) -> None:
+    run = _good_run()
+    del run.trials[name]
+    assert _verdict(run).failures == (f"{name}: the guest reported nothing of this trial",)
+    run.steps[:] = [step for step in run.steps if step.name != name]
+    assert _verdict(run).failures == (f"{name}: this step never ran",)
+
+
+def test_an_event_that_the_kernel_cannot_give_is_a_fact_and_no_failure() -> None:
+    run = _good_run()
+    run.ready["unavailable"] = [{"event": "tcp_connect", "reason": "no kprobes"}]
+    run.expectations.append({"case": "connect", "event": "tcp_connect", "tid": 71, "params": {"tuple": {}}})
+    found = _verdict(run)
+    assert (found.outcome, found.events) == (Outcome.PASSED, 2)
+    assert dict(found.facts)["unavailable"] == "tcp_connect: no kprobes"
+
+
+def test_a_driver_that_can_give_nothing_does_not_pass() -> None:
+    run = _good_run()
+    run.ready["unavailable"] = [{"event": "dup", "reason": "who knows"}]
+    run.events.clear()
+    assert _verdict(run).outcome is Outcome.FAILED
+
+
 def test_a_run_in_which_all_is_right_passes_with_its_counts_and_facts() -> None:
     found = _verdict(_good_run())
     assert (found.outcome, found.reason, found.failures) == (Outcome.PASSED, "", ())
@@ -242,7 +267,7 @@ def test_a_crash_is_the_reason_of_the_driver_whose_turn_it_was() -> None:
 
 def test_a_run_that_never_came_to_the_cases_does_not_pass() -> None:
     run = DriverRun("kmod", stage="open", steps=[Step("load", 0, 10, "")], done=True)
-    assert _verdict(run).reason == "events: nothing was compared"
+    assert _verdict(run).reason == "cases: this step never ran"
 
 
 def test_missed_runs_that_the_kernel_does_not_count_are_said_to_be_uncountable() -> None:

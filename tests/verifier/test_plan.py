@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 from pathlib import Path
 
+import pytest
+
 from kdriver.core.artifact import DriverKind
+from kdriver.core.errors import ExitCode, IntegrityError
 from kdriver.verifier.image import GuestKernel
 from kdriver.verifier.plan import DriverUnderTest, GuestPlan, Limits, guest_entries, plan_text
 from tests.fakes.guest_tools import FakeTools
@@ -21,8 +25,8 @@ def _plan(tmp_path: Path) -> GuestPlan:
     return GuestPlan(
         GuestKernel(tmp_path / "vmlinux", "1.2.3", "0" * 64, pvh=True),
         (
-            DriverUnderTest(DriverKind.KMOD, "my_driver", tmp_path / "kdriver.ko", "1" * 64),
-            DriverUnderTest(DriverKind.CORE, "", tmp_path / "kdriver.core.o", "2" * 64),
+            DriverUnderTest(DriverKind.KMOD, "my_driver", tmp_path / "kdriver.ko", sha256(b"module").hexdigest()),
+            DriverUnderTest(DriverKind.CORE, "", tmp_path / "kdriver.core.o", sha256(b"object").hexdigest()),
         ),
         modules=(tmp_path / "crc32c.ko",),
         limits=Limits(load_s=1.5),
@@ -55,6 +59,16 @@ def test_every_file_that_the_plan_names_is_in_the_root_file_system(tmp_path: Pat
     assert named | {"init", "plan", "bin/kd-capture", "bin/kd-cases", "bin/kd-cases32", "dev/console"} <= set(entries)
     assert entries["drivers/kdriver.ko"].content == b"module"
     assert entries["init"].mode & 0o111
+
+
+def test_a_driver_that_changed_since_its_record_was_read_gets_no_guest(tmp_path: Path) -> None:
+    plan = _plan(tmp_path)
+    (tmp_path / "kdriver.core.o").write_bytes(b"another")
+    program = tmp_path / "program"
+    program.write_bytes(b"\x7fELF")
+    with pytest.raises(IntegrityError, match="has changed since its record was read") as caught:
+        guest_entries(plan, FakeTools(program, program, program, program))
+    assert (caught.value.hint, caught.value.exit_code) == ("Verify it again.", ExitCode.INTEGRITY)
 
 
 def test_the_host_waits_longer_than_the_guest_in_every_stage() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import os
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +14,7 @@ import pytest
 
 from kdriver.catalogue.load import load_catalogue
 from kdriver.core.artifact import DriverKind
-from kdriver.core.errors import DownloadError
+from kdriver.core.errors import DownloadError, ExitCode
 from kdriver.core.verdict import Outcome
 from kdriver.verifier.image import GuestKernel
 from kdriver.verifier.plan import DriverUnderTest, Limits
@@ -41,7 +44,7 @@ def _verification(tmp_path: Path, *kinds: DriverKind, key: str = KEY) -> Verific
     for kind in kinds:
         path = tmp_path / kind.file_name
         path.write_bytes(b"driver")
-        drivers.append(DriverUnderTest(kind, "kdriver", path, str(len(kind)) * 64, "1.0.0"))
+        drivers.append(DriverUnderTest(kind, "kdriver", path, hashlib.sha256(b"driver").hexdigest(), "1.0.0"))
     kernel = GuestKernel(tmp_path / "vmlinux", RELEASE, "e" * 64, pvh=True)
     return Verification(key, RELEASE, lambda: kernel, tuple(drivers))
 
@@ -139,6 +142,17 @@ def test_an_image_that_cannot_be_had_is_the_reason(tmp_path: Path) -> None:
     (one,) = verify_kernel(wanted, _bench(tmp_path, write_boots(tmp_path, [])))
     assert (one.verdict.outcome, one.verdict.reason) == (Outcome.NOT_VERIFIED, "mirror.example: no answer")
     assert one.error is not None and one.error.hint == "Try again."
+
+
+def test_no_space_is_a_reason_and_no_bug(tmp_path: Path) -> None:
+    def full() -> GuestKernel:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/scratch/initramfs")
+
+    wanted = replace(_verification(tmp_path, DriverKind.KMOD), image=full)
+    (one,) = verify_kernel(wanted, _bench(tmp_path, write_boots(tmp_path, [])))
+    assert one.verdict.reason == "this machine: /scratch/initramfs: No space left on device"
+    assert one.error is not None and one.error.exit_code is ExitCode.VERIFICATION
+    assert one.error.hint == "Check that the cache (KDRIVER_CACHE) and TMPDIR have space and can be written."
 
 
 def test_a_bug_is_a_verdict_too(tmp_path: Path) -> None:

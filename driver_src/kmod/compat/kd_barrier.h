@@ -3,7 +3,8 @@
  * Single loads and stores, and the pair that publishes a block: any context.
  *
  * READ_ONCE and WRITE_ONCE are macros since 3.19, smp_store_release and smp_load_acquire since 3.14; RHEL 7.3 and later
- * have them all in their 3.10. What is missing is made from ACCESS_ONCE and the older barriers.
+ * have them all in their 3.10. What is missing is made from ACCESS_ONCE and the older barriers. Until 3.19 (3.10.0-514.el7)
+ * the pair takes nothing smaller than an int (char and short came with 536fa402221f in 4.0).
  */
 #ifndef KD_COMPAT_BARRIER_H
 #define KD_COMPAT_BARRIER_H

@@ -10,6 +10,8 @@
 #ifndef KD_COMPAT_TRACEPOINT_H
 #define KD_COMPAT_TRACEPOINT_H
 
+#include <linux/delay.h>
+#include <linux/errno.h>
 #include <linux/string.h>
 #include <linux/tracepoint.h>
 
@@ -30,6 +32,12 @@
 #elif defined(KD_PROCESS_EXIT__TASK_GROUP_DEAD)
 #define KD_PROCESS_EXIT_ARGS void *unused, struct task_struct *task, bool group_dead
 #endif
+
+/*
+ * Until 5.11 (befe6d946551) taking a probe away needs memory. Where there is none the probe stays, and it must not outlive its
+ * consumer, nor the module.
+ */
+#define KD_UNREGISTER_PAUSE_MS 10
 
 /* tracepoint: NULL until it is found; always NULL where registration is by name. */
 struct kd_tracepoint {
@@ -57,7 +65,8 @@ static inline int kd_tracepoint_register(struct kd_tracepoint *t, void *probe)
 
 static inline void kd_tracepoint_unregister(struct kd_tracepoint *t, void *probe)
 {
-	tracepoint_probe_unregister(t->tracepoint, probe, NULL);
+	while (tracepoint_probe_unregister(t->tracepoint, probe, NULL) == -ENOMEM)
+		msleep(KD_UNREGISTER_PAUSE_MS);
 }
 #elif defined(KD_TRACEPOINT__BY_NAME)
 static inline int kd_tracepoint_register(struct kd_tracepoint *t, void *probe)
@@ -67,7 +76,8 @@ static inline int kd_tracepoint_register(struct kd_tracepoint *t, void *probe)
 
 static inline void kd_tracepoint_unregister(struct kd_tracepoint *t, void *probe)
 {
-	tracepoint_probe_unregister(t->name, probe, NULL);
+	while (tracepoint_probe_unregister(t->name, probe, NULL) == -ENOMEM)
+		msleep(KD_UNREGISTER_PAUSE_MS);
 }
 #endif
 

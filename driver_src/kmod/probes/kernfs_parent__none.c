@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-/* No kernfs: until 3.13, RHEL 7; cgroups are dentries there. */
+/* Cgroups are dentries of a file system of their own: until 3.14, and all of RHEL 7. */
 #include <linux/cgroup.h>
 
 void *kd_probe(struct cgroup *cgroup);

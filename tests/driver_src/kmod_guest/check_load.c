@@ -6,14 +6,18 @@
 #include <sched.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "guest.h"
 
 #define CLOSE_X 5
 #define SWITCH_E 152
+#define SENDTO_X 31
+#define RECVFROM_X 35
 #define CONSUMERS 5
 #define THREADS 2
 
@@ -136,6 +140,65 @@ static void others_disturb_nobody(void)
 	EXPECT(statistics().drops_buffer == 0 && statistics().drops_nested == 0);
 }
 
+#define SHARED_FD 60
+
+/* Calls on a descriptor that is another socket every time, or none. */
+static void *call_on_shared(void *unused)
+{
+	char byte = 'x';
+
+	while (!stop) {
+		sendto(SHARED_FD, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
+		recvfrom(SHARED_FD, &byte, 1, MSG_DONTWAIT, NULL, NULL);
+	}
+	return unused;
+}
+
+static void replace_shared(int round)
+{
+	static const int types[] = {SOCK_DGRAM, SOCK_STREAM, SOCK_SEQPACKET};
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	int pair[2];
+
+	/* An abstract name, in memory of its own that goes with the socket. */
+	snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "shared-%d", round);
+	if (socketpair(AF_UNIX, types[round % 3], 0, pair) != 0)
+		return;
+	bind(pair[1], (struct sockaddr *)&name, sizeof(name));
+	dup2(pair[0], SHARED_FD);
+	close(pair[0]);
+	close(pair[1]);
+	if (round % 2)
+		close(SHARED_FD);
+}
+
+/* A socket and its peer go while the hook of another thread's call looks at them: that is no trouble (see the kernel's log). */
+static void sockets_go_under_a_call(void)
+{
+	struct count sent = {.type = SENDTO_X}, received = {.type = RECVFROM_X};
+	pthread_t callers[THREADS];
+
+	EXPECT(control(KD_IOC_SELECT, SENDTO_X) == 0);
+	EXPECT(control(KD_IOC_SELECT, RECVFROM_X) == 0);
+	stop = 0;
+	for (int i = 0; i < THREADS; i++)
+		pthread_create(&callers[i], NULL, call_on_shared, NULL);
+	for (int round = 0; round < 3000; round++) {
+		replace_shared(round);
+		if (round % 100 == 0)
+			sent.events += drain_types(SENDTO_X);
+	}
+	stop = 1;
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(callers[i], NULL);
+	close(SHARED_FD);
+	syscall(SYS_recvfrom, -1, NULL, 0, 0, NULL, NULL);
+	drain(count_events, &received);
+	EXPECT(sent.events > 0 && received.events > 0, "%d %d", sent.events, received.events);
+	EXPECT(control(KD_IOC_DESELECT, SENDTO_X) == 0);
+	EXPECT(control(KD_IOC_DESELECT, RECVFROM_X) == 0);
+}
+
 static void module_comes_and_goes(void)
 {
 	devices_close();
@@ -159,6 +222,7 @@ const struct check load_checks[] = {
 	{"module_is_held_while_open", module_is_held_while_open},
 	{"consumers_are_limited", consumers_are_limited},
 	{"others_disturb_nobody", others_disturb_nobody},
+	{"sockets_go_under_a_call", sockets_go_under_a_call},
 	{"module_comes_and_goes", module_comes_and_goes},
 	{NULL, NULL},
 };

@@ -47,6 +47,12 @@ def test_a_good_signature_by_a_pinned_key_is_believed(status: str) -> None:
         pytest.param(good(PINNED, digest="2"), "not signed by a key", id="sha1"),
         pytest.param(good(PINNED).replace("GOODSIG", "EXPKEYSIG"), "a key that has expired", id="expired-key"),
         pytest.param(good(PINNED).replace("GOODSIG", "REVKEYSIG"), "a key that was revoked", id="revoked-key"),
+        pytest.param(
+            good(PINNED).replace("GOODSIG", "EXPKEYSIG") + good(OTHER), "has expired", id="expired-beside-a-stranger"
+        ),
+        pytest.param(
+            good(OTHER) + good(PINNED).replace("GOODSIG", "REVKEYSIG"), "was revoked", id="revoked-beside-a-stranger"
+        ),
         pytest.param(good(PINNED).replace("[GNUPG:] ", ""), "not signed by a key", id="no-status-lines"),
     ],
 )
@@ -58,6 +64,6 @@ def test_everything_else_is_refused(status: str, said: str) -> None:
 
 
 def test_gpgv_writes_the_signed_text_and_uses_no_keys_of_the_user() -> None:
-    argv = gpgv_argv("/usr/bin/gpgv", Path("/k.gpg"), Path("/tmp/h"), Path("/tmp/h/m"), Path("/tmp/h/t"))
+    argv = gpgv_argv("/usr/bin/gpgv", [Path("/k.gpg")], Path("/tmp/h"), Path("/tmp/h/m"), Path("/tmp/h/t"))
     said = "/usr/bin/gpgv --homedir /tmp/h --keyring /k.gpg --status-fd 1 --output /tmp/h/t /tmp/h/m"
     assert argv == said.split()

@@ -27,7 +27,7 @@ def test_the_facts_of_a_release() -> None:
     assert release.valid_until is not None and (release.valid_until - release.date).days == 7
     assert release.by_hash and release.not_automatic and release.separate_all
     entry = release.file("main/binary-amd64/Packages.xz")
-    assert entry is not None and (entry.size_bytes, entry.sha256) == (1906411, "b" * 64)
+    assert entry is not None and (entry.size_bytes, entry.digest) == (1906411, "b" * 64)
     assert release.file("main/binary-arm64/Packages.xz") is None
 
 

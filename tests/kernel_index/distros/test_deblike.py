@@ -9,14 +9,14 @@ import pytest
 
 from kdriver.core.kernel import Kernel, PackageRole
 from kernel_index.distros.debian import FAMILY
-from kernel_index.suites import BinaryPackage, SuiteRecord
+from kernel_index.suites import BinaryPackage, Suite, SuiteRecord
 from kernel_index.table import load_table, select_rows
 from tests.fakes.apt_repository import Entry, kernel
 
 ROW = select_rows(load_table(Path(__file__).parents[3] / "kernel_index" / "distros.toml"), "debian12")[0]
 
 
-def suite(name: str, entries: list[Entry], *, automatic: bool = True, checked: str = "2026-11-22") -> SuiteRecord:
+def suite(name: str, entries: list[Entry], *, automatic: bool = True, checked: str = "2026-11-22") -> Suite:
     """A suite that holds the entries."""
     packages = tuple(
         BinaryPackage(
@@ -32,10 +32,10 @@ def suite(name: str, entries: list[Entry], *, automatic: bool = True, checked: s
         for entry in entries
         if FAMILY.wanted(entry.name)
     )
-    return SuiteRecord("main", name, "", "", checked, automatic, "", (), "", (), packages)
+    return Suite(SuiteRecord("main", name, "", "", checked, automatic, "", (), "", ()), packages)
 
 
-def kernels(*suites: SuiteRecord) -> dict[str, Kernel]:
+def kernels(*suites: Suite) -> dict[str, Kernel]:
     """`uname -r` to the kernel."""
     return {one.release: one for one in FAMILY.kernels(ROW, suites)}
 
@@ -54,6 +54,20 @@ def names(one: Kernel) -> dict[str, str]:
         pytest.param("6.12.117+deb12-amd64", "6.12", "amd64", id="backport"),
         pytest.param("6.12.90+deb12.1-rt-amd64", "6.12", "rt-amd64", id="rebuilt-abi"),
         pytest.param("7.3-cloud-amd64", "7.3", "cloud-amd64", id="experimental"),
+        pytest.param("4.9.0-19-amd64", "4.9", "amd64", id="debian-9"),
+        pytest.param("4.19.0-0.bpo.6-amd64", "4.19", "amd64", id="backport-for-9"),
+        pytest.param("5.10.0-0.deb10.24-rt-amd64", "5.10", "rt-amd64", id="deb10"),
+        pytest.param("6.5.0-0.deb12.4-amd64", "6.5", "amd64", id="deb12-with-abi"),
+        pytest.param("6.6.13-amd64", "6.6", "amd64", id="no-abi"),
+        pytest.param("6.6.13+bpo-amd64", "6.6", "amd64", id="bpo-no-abi"),
+        pytest.param("5.19.0-trunk-amd64", "5.19", "amd64", id="trunk"),
+        pytest.param("5.17.0-rc6-amd64", "5.17", "amd64", id="rc"),
+        pytest.param("6.7-rt-amd64", "6.7", "rt-amd64", id="rt-no-abi"),
+        pytest.param("6.1.0-56-686-pae", "6.1", "686-pae", id="i386"),
+        pytest.param("6.12.90+deb12-686", "6.12", "686", id="i386-no-abi"),
+        pytest.param("6.1.0-56-rt-686-pae", "6.1", "rt-686-pae", id="i386-rt"),
+        pytest.param("6.1.0-56-5kc-malta", "6.1", "5kc-malta", id="mips"),
+        pytest.param("6.1.0-56-armmp-lpae", "6.1", "armmp-lpae", id="armhf"),
     ],
 )
 def test_the_grammar_of_releases(release: str, line: str, flavour: str) -> None:
@@ -62,7 +76,9 @@ def test_the_grammar_of_releases(release: str, line: str, flavour: str) -> None:
     assert FAMILY.line(release) == line
 
 
-@pytest.mark.parametrize("name", ["6.1.0-56-common", "6.1.0-56-common-rt", "amd64", "cloud-amd64", ""])
+@pytest.mark.parametrize(
+    "name", ["6.1.0-56-common", "6.1.0-56-common-rt", "4.9.0-19-all", "4.9.0-19-all-amd64", "amd64", "cloud-amd64", ""]
+)
 def test_other_names_are_no_releases(name: str) -> None:
     assert FAMILY.line(name) == ""
 
@@ -194,3 +210,21 @@ def test_two_builds_of_one_release_are_two_kernels() -> None:
     assert keys == ["debian/x86_64/6.1.0-56-amd64/6.1.192-2", "debian/x86_64/6.1.0-56-amd64/6.1.192-3"]
     for one in found:
         assert {package.version for package in one.packages} == {one.package_version}
+
+
+def test_headers_rebuilt_without_a_change_of_source_serve_the_image_that_was_not() -> None:
+    """6.6.9-1 of 2024-01: the architecture's packages are +b1, common headers and the signed image are not."""
+    release = "6.6.9-amd64"
+    entries = [
+        Entry(f"linux-image-{release}", "6.6.9-1", "kmod", folder="linux-signed-amd64"),
+        Entry(f"linux-image-{release}-unsigned", "6.6.9-1+b1", "kmod"),
+        Entry(f"linux-headers-{release}", "6.6.9-1+b1", "linux-headers-6.6.9-common (= 6.6.9-1), linux-kbuild-6.6.9"),
+        Entry("linux-headers-6.6.9-common", "6.6.9-1", arch="all"),
+        Entry("linux-kbuild-6.6.9", "6.6.9-1+b1", "libc6 (>= 2.34)"),
+    ]
+    found = {one.build: names(one) for one in FAMILY.kernels(ROW, [suite("sid", entries)])}
+    assert set(found) == {"6.6.9-1", "6.6.9-1+b1"}
+    for build, image in (("6.6.9-1", f"linux-image-{release}"), ("6.6.9-1+b1", f"linux-image-{release}-unsigned")):
+        assert found[build]["image"] == f"{image} {build}"
+        assert found[build]["headers"] == f"linux-headers-{release} 6.6.9-1+b1"
+        assert found[build]["headers-common"] == "linux-headers-6.6.9-common 6.6.9-1"

@@ -1,0 +1,1 @@
+"""Yum repositories: repomd.xml, its signature, and the package list that it names."""
