@@ -168,6 +168,9 @@ const struct kind_row kinds[K_KINDS] = {
 	ROW(K_GETEGID, "getegid", getegid, 202, false, describe_plain),
 	ROW(K_GETRESUID, "getresuid", getresuid, 209, false, describe_plain),
 	ROW(K_GETRESGID, "getresgid", getresgid, 211, false, describe_plain),
+	ROW(K_SENDMMSG, "sendmmsg", sendmmsg, 345, false, describe_sendmsg),
+	ROW(K_RECVMMSG, "recvmmsg", recvmmsg, 337, false, describe_recvmsg),
+	ROW(K_QUOTACTL, "quotactl", quotactl, 131, false, describe_quotactl),
 };
 
 int64_t raw_call(long number, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)

@@ -213,6 +213,7 @@ void describe_ptrace(const struct made *m);
 void describe_mmap(const struct made *m);
 void describe_munmap(const struct made *m);
 void describe_brk(const struct made *m);
+void describe_quotactl(const struct made *m);
 void describe_plain(const struct made *m);
 void describe_mknod(const struct made *m);
 void describe_llseek(const struct made *m);

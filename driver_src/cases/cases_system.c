@@ -128,6 +128,46 @@ static void pidfds(void)
 	must("pidfd_getfd", call3(K_PIDFD_GETFD, fd, 0, 0x100000007ul) < 0);
 }
 
+#define QUOTA(command, type) ((uint64_t)(command) << 8 | (type))
+
+static void quotas(void)
+{
+	static struct {
+		uint64_t numbers[8];
+		uint32_t valid, rest;
+	} block = {{11, 12, 13, 14, 15, 16, 17, 18}, 0, 0};
+	static struct {
+		uint64_t grace[2];
+		uint32_t flags, valid;
+	} info = {{21, 22}, 1, 0};
+	static const char path[] = "/nonexistent/quota";
+	static uint32_t format;
+
+	/* All file systems: nothing is written that was not to be. */
+	if (call4(K_QUOTACTL, QUOTA(0x800001, 0), NULL, 0, NULL) == -ENOSYS)
+		case_skip("no quotas in this kernel");
+	for (unsigned int format_id = 0; format_id < 6; format_id++)
+		must("quotactl", call4(K_QUOTACTL, QUOTA(0x800002, 1), path, format_id, path) < 0);
+	must("quotactl", call4(K_QUOTACTL, QUOTA(0x800002, 77), string_over_page_end("q"), 2, NULL) < 0);
+	for (unsigned int bit = 0; bit < 6; bit++) {
+		block.valid = 1u << bit;
+		must("quotactl", call4(K_QUOTACTL, QUOTA(0x800008, 0), path, 1000 + bit, &block) < 0);
+	}
+	must("quotactl", call4(K_QUOTACTL, QUOTA(0x800008, 0), path, 5, page_end - 30) < 0);
+	must("quotactl", call4(K_QUOTACTL, QUOTA(0x800008, 0), path, 5, NULL) < 0);
+	for (unsigned int valid = 0; valid < 8; valid++) {
+		info.valid = valid;
+		info.flags = valid & 1;
+		must("quotactl", call4(K_QUOTACTL, QUOTA(0x800006, 1), path, 0, &info) < 0);
+	}
+	must("quotactl", call4(K_QUOTACTL, QUOTA(0x800006, 1), path, 0, UNMAPPED) < 0);
+	for (unsigned int command = 0x800000; command <= 0x80000a; command++)
+		if (command != 0x800001)
+			must("quotactl", call4(K_QUOTACTL, QUOTA(command, 0), path, 0x12345, &format) < 0);
+	for (unsigned int command = 0x5800; command <= 0x5809; command++)
+		must("quotactl", call4(K_QUOTACTL, QUOTA(command, 1), path, 0x54321, &format) < 0);
+}
+
 const struct one_case system_cases[] = {
 	{"setns-unshare", namespaces},
 	{"setpgid", sessions},
@@ -138,5 +178,6 @@ const struct one_case system_cases[] = {
 	{"seccomp", seccomp_cases},
 	{"bpf", bpf_cases},
 	{"pidfd", pidfds},
+	{"quotactl", quotas},
 	{NULL, NULL},
 };

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /* Cases: data from one place to another: vectors at a position, descriptors, other processes, io_uring. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -115,6 +118,56 @@ static void between_descriptors(void)
 	file_end(fd);
 }
 
+static struct mmsghdr messages[2];
+
+static void messages_of(void *name, uint32_t name_length, char *base, size_t each)
+{
+	memset(messages, 0, sizeof(messages));
+	parts_of(base, each, 4);
+	for (int i = 0; i < 2; i++) {
+		messages[i].msg_hdr.msg_name = name;
+		messages[i].msg_hdr.msg_namelen = name_length;
+		messages[i].msg_hdr.msg_iov = &parts[2 * i];
+		messages[i].msg_hdr.msg_iovlen = 2;
+	}
+}
+
+/* The event shows the first of the messages. */
+static void many_messages(void)
+{
+	static struct sockaddr_in to, from;
+	static char control[64];
+	uint32_t length = sizeof(to);
+	int64_t receiver = call3(K_SOCKET, AF_INET, SOCK_DGRAM, 0), sender = call3(K_SOCKET, AF_INET, SOCK_DGRAM, 0);
+
+	fill();
+	to.sin_family = AF_INET;
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (call3(K_BIND, receiver, &to, length) != 0) {
+		case_skip("no loopback device");
+		return;
+	}
+	own_name(self.vpid, (int)receiver, &to, length);
+	messages_of(&to, length, text, 33);
+	must("sendmmsg", call4(K_SENDMMSG, sender, messages, 2, 0) == 2);
+	messages_of(&to, length, text, 500);
+	must("sendmmsg", call4(K_SENDMMSG, sender, messages, 1, 0) == 1);
+	must("sendmmsg", call4(K_SENDMMSG, sender, messages, 0, 0) == 0);
+	must("sendmmsg", call4(K_SENDMMSG, -1, messages, 2, 0) == -EBADF);
+	must("sendmmsg", call4(K_SENDMMSG, sender, NULL, 1, 0) == -EFAULT);
+	must("sendmmsg", call4(K_SENDMMSG, sender, page_end - 20, 1, 0) == -EFAULT);
+	messages_of(&from, sizeof(from), got, 40);
+	messages[0].msg_hdr.msg_control = control;
+	messages[0].msg_hdr.msg_controllen = sizeof(control);
+	call5(K_SETSOCKOPT, receiver, SOL_SOCKET, SO_TIMESTAMP, &length, 4);
+	must("recvmmsg", call5(K_RECVMMSG, receiver, messages, 2, 0, NULL) == 2);
+	messages_of(NULL, 0, got, 100);
+	must("recvmmsg", call5(K_RECVMMSG, receiver, messages, 1, MSG_TRUNC, NULL) == 1);
+	must("recvmmsg", call5(K_RECVMMSG, receiver, messages, 2, MSG_DONTWAIT, NULL) == -EAGAIN);
+	must("recvmmsg", call5(K_RECVMMSG, -1, messages, 2, 0, NULL) == -EBADF);
+	must("recvmmsg", call5(K_RECVMMSG, receiver, UNMAPPED, 1, MSG_DONTWAIT, NULL) < 0);
+}
+
 static struct {
 	uint32_t sq_entries, cq_entries, flags, sq_thread_cpu, sq_thread_idle, features, rest[24];
 } params;
@@ -155,6 +208,7 @@ const struct one_case transfer_cases[] = {
 	{"preadv-pwritev", preadv_cases},
 	{PROCESS_VM_CASE, process_vm},
 	{"between-descriptors", between_descriptors},
+	{"sendmmsg-recvmmsg", many_messages},
 	{"io-uring", io_uring},
 	{NULL, NULL},
 };

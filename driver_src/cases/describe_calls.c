@@ -203,6 +203,76 @@ void describe_init_module(const struct made *m)
 	exp_close();
 }
 
+static const uint32_t quota_commands[][2] = {
+	{0x800001, 128}, {0x800002, 1},	 {0x800003, 2},	 {0x800004, 4},	 {0x800005, 8},
+	{0x800006, 16},	 {0x800007, 32}, {0x800008, 64}, {0x5801, 256},	 {0x5802, 512},
+	{0x5803, 1024},	 {0x5804, 2048}, {0x5805, 4096}, {0x5806, 8192}, {0x5807, 16384},
+};
+
+/* Members of struct if_dqblk and if_dqinfo: name, place, bit of validity. */
+struct quota_member {
+	const char *name;
+	unsigned int place;
+	uint32_t valid;
+};
+static const struct quota_member block_members[] = {
+	{"dqb_bhardlimit", 0, 1},  {"dqb_bsoftlimit", 8, 1}, {"dqb_curspace", 16, 2}, {"dqb_ihardlimit", 24, 4},
+	{"dqb_isoftlimit", 32, 4}, {"dqb_btime", 48, 16},    {"dqb_itime", 56, 32}};
+static const struct quota_member info_members[] = {{"dqi_bgrace", 0, 1}, {"dqi_igrace", 8, 2}};
+
+static void exp_quota_members(const struct made *m, const struct quota_member *members, size_t n, bool has_them,
+			      unsigned int valid_at)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint64_t value = 0;
+		uint32_t valid = 0;
+
+		if (!has_them)
+			exp_uint(members[i].name, 0);
+		else if (!peek(m->pid, m->a[3] + valid_at, &valid, 4) ||
+			 !peek(m->pid, m->a[3] + members[i].place, &value, 8))
+			exp_null(members[i].name);
+		else
+			exp_uint(members[i].name, valid & members[i].valid ? value : 0);
+	}
+}
+
+static unsigned int quota_format(uint32_t format)
+{
+	return format == 1 ? 2 : format == 2 ? 4 : format == 4 ? 8 : 1;
+}
+
+void describe_quotactl(const struct made *m)
+{
+	uint32_t command = (uint32_t)m->a[0] >> 8, type = m->a[0] & 0xff, out = 0, words[2] = {0, 0}, format = 0;
+	bool info = command == 0x800006 || (command == 0x800005 && m->ret >= 0);
+	bool block = command == 0x800008 || (command == 0x800007 && m->ret >= 0);
+
+	for (size_t i = 0; i < ARRAY_SIZE(quota_commands); i++)
+		if (quota_commands[i][0] == command)
+			out = quota_commands[i][1];
+	exp_open("quotactl", m->tid, m->order);
+	exp_int("res", m->ret);
+	exp_user_str("special", m->pid, m->a[1]);
+	exp_user_str("quotafilepath", m->pid, command == 0x800002 ? m->a[3] : 0);
+	exp_quota_members(m, block_members, ARRAY_SIZE(block_members), block, 64);
+	exp_quota_members(m, info_members, ARRAY_SIZE(info_members), info, 20);
+	if (info && !peek(m->pid, m->a[3] + 16, words, sizeof(words)))
+		exp_null("dqi_flags");
+	else
+		exp_uint("dqi_flags", !info || !(words[1] & 4) ? 0 : words[0] & 1 ? 2 : 1);
+	if (command == 0x800004 && m->ret >= 0)
+		peek(m->pid, m->a[3], &format, sizeof(format));
+	exp_uint("quota_fmt_out", quota_format(format));
+	exp_uint("cmd", out);
+	exp_uint("type", type == 0 ? 1 : type == 1 ? 2 : 0);
+	exp_uint("id", command == 0x800007 || command == 0x800008 || command == 0x5803 || command == 0x5804
+			       ? (uint32_t)m->a[2]
+			       : 0);
+	exp_uint("quota_fmt", command == 0x800002 ? quota_format((uint32_t)m->a[2]) : 1);
+	exp_close();
+}
+
 void describe_semop(const struct made *m)
 {
 	static const char *const names[2][3] = {{"sem_num_0", "sem_op_0", "sem_flg_0"},

@@ -41,6 +41,7 @@ ONE_VALUE = {
     ("mmap2", "vm_size"): "described by another process, which knows one range for all its calls",
     ("mmap2", "vm_rss"): "described by another process, which knows one range for all its calls",
     ("mmap2", "vm_swap"): "described by another process, which knows one range for all its calls",
+    ("quotactl", "quota_fmt_out"): "only a file system with quotas gives another one",
     ("procexit", "core"): "1 only where the kernel writes a core file",
 }
 """Parameters that may have one value only, and why."""
