@@ -17,7 +17,7 @@ from kdriver.core.download import cached
 from kdriver.core.kernel import Kernel, Package
 from kdriver.executors.task import Executor
 from kdriver.packages.deb import unpack_deb
-from kernel_index.sources import package_client, package_urls
+from kernel_index.sources import check_package, package_client, package_urls
 
 StepListener = Callable[[BuildPlan, str], None]
 """Told of each step of each plan, from several threads: `headers`, `compile probes`, `compile`, `check`, and at the
@@ -102,7 +102,8 @@ def fetch_package(kernel: Kernel, package: Package) -> Path:
     """A package of a kernel from the cache, or from the archive that the index names. Raises DownloadError, or
     IntegrityError when the bytes are not what the signed metadata promised."""
     http = package_client(kernel, package)
-    return cached(package_urls(kernel, package), package.digest, package.size_bytes, package.file_name, http=http)
+    file = cached(package_urls(kernel, package), package.digest, package.size_bytes, package.file_name, http=http)
+    return check_package(kernel, package, file)
 
 
 def _unpack(package: Path, into: Path, members: Callable[[str], bool]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,8 @@ from builder.source import DriverSource
 from kdriver.core.artifact import CORE_KERNEL, DriverKind
 from kdriver.core.errors import ConfigError
 from kdriver.core.kernel import Kernel, Package
+from kernel_index.kinds import reason_against
+from kernel_index.table import DistroRow
 
 ARCHITECTURES = ("x86_64",)
 """The architectures that the drivers are written for."""
@@ -54,10 +56,16 @@ class BuildPlan:
 
 
 def plan_builds(
-    kernels: Iterable[Kernel], kinds: Iterable[DriverKind], source: DriverSource, *, name: str = "kdriver"
+    kernels: Iterable[Kernel],
+    kinds: Iterable[DriverKind],
+    source: DriverSource,
+    *,
+    name: str = "kdriver",
+    rows: Sequence[DistroRow] = (),
 ) -> tuple[BuildPlan, ...]:
     """One plan for each kernel and kind, in the order of the kernels, then of DriverKind. What cannot be built is
-    planned with the reason why. Raises ConfigError for a name that no module can have."""
+    planned with the reason why. rows: of distribution releases, which say what cannot work on their kernels.
+    Raises ConfigError for a name that no module can have."""
     if not _NAME.fullmatch(name):
         raise ConfigError(
             f"name {name!r}: a module's name is a lower-case letter, then letters, digits and underscores, 31 at most",
@@ -69,11 +77,16 @@ def plan_builds(
     for kernel in kernels:
         for kind in DriverKind:
             if kind in wanted:
-                skip = _reason_to_skip(kernel, kind, source)
+                skip = _reason_to_skip(kernel, kind, source) or _reason_of_row(kernel, kind, rows)
                 shares = kind is DriverKind.CORE and not skip and core_planned
                 core_planned = core_planned or (kind is DriverKind.CORE and not skip)
                 plans.append(BuildPlan(kernel, kind, name, skip, shares))
     return tuple(plans)
+
+
+def _reason_of_row(kernel: Kernel, kind: DriverKind, rows: Sequence[DistroRow]) -> str:
+    row = next((row for row in rows if row.id == kernel.distro_release), None)
+    return reason_against(kernel, kind, row) if row is not None else ""
 
 
 def _reason_to_skip(kernel: Kernel, kind: DriverKind, source: DriverSource) -> str:

@@ -114,6 +114,7 @@ def host_facts(uname: Uname, os_release: Mapping[str, str]) -> HostFacts:
     notes = [origin.note] if origin.note else []
     if not origin.distros:
         distro, version = _unmarked(os_id, like), os_version
+        notes += _malformed(uname.release)
         if distro in _GRAMMARS and uname.release:
             conflicts.append(f"{uname.release!r} is no name that {distro} gives its kernels, and it has no other mark")
     else:
@@ -231,6 +232,16 @@ def _rpm_origin(release: Release) -> _Origin:
     third = {"elrepo": "ELRepo", "lve": "CloudLinux"}.get(release.flavour, "")
     note = f"{third} built this kernel, it is in no repository of the distribution" if third else ""
     return _Origin(ENTERPRISE, version, note=note)
+
+
+def _malformed(release: str) -> list[str]:
+    """What is wrong with a name, where that can be told."""
+    try:
+        parse_release(release)
+    except ValueError as error:
+        what, colon, why = str(error).rpartition("form: ")
+        return [f"no distribution names a kernel {release!r}: {why}"] if what and colon else []
+    return []
 
 
 def _unmarked(os_id: str, like: tuple[str, ...]) -> str:

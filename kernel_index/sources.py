@@ -13,7 +13,9 @@ from urllib.parse import quote
 from kdriver.core.errors import ConfigError
 from kdriver.core.http import Http
 from kdriver.core.kernel import Kernel, Package
+from kdriver.packages.rpm import verify_rpm
 from kernel_index.family import family_of
+from kernel_index.rpm.keys import signing_keys
 from kernel_index.table import Archive, DistroRow, load_table, select_rows
 
 OS_RELEASE_FILES = (Path("/etc/os-release"), Path("/usr/lib/os-release"))
@@ -104,6 +106,20 @@ def package_client(kernel: Kernel, package: Package, http: Http | None = None) -
         return http
     row, archive = _place_of(kernel, package)
     return family_of(row.family).client(http, archive)
+
+
+def check_package(kernel: Kernel, package: Package, file: Path) -> Path:
+    """A downloaded package file, once its own signature was checked where its format has one that its archive's keys
+    must have made: an RPM. The digest of a list alone does not do where the list is not signed (rpm/headers.py).
+
+    Raises IntegrityError; ConfigError where gpgv or the keyring is missing; NotFoundError as package_urls.
+    """
+    if "://" in package.path or not package.file_name.endswith(".rpm"):
+        return file
+    keys = signing_keys(*_place_of(kernel, package))
+    if keys is not None:
+        verify_rpm(file, keys)
+    return file
 
 
 def _place_of(kernel: Kernel, package: Package) -> tuple[DistroRow, Archive]:

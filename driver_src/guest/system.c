@@ -140,9 +140,9 @@ void system_setup(void)
 	mount("devpts", "/dev/pts", "devpts", 0, NULL);
 	mount("shm", "/dev/shm", "tmpfs", 0, "mode=1777");
 	mount("tmp", "/tmp", "tmpfs", 0, "mode=1777");
-	/* Below 4.1 tracefs exists only inside debugfs. */
-	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
-	mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
+	/* Below 4.1 tracefs exists only inside debugfs; where both are there, libbpf would take the one that 7.x warns of. */
+	if (mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL) < 0)
+		mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
 	setup_groups();
 	loopback_up();
 }

@@ -73,6 +73,7 @@ def command(
     from builder.source import load_source
     from kernel_index.query import select_kernels
     from kernel_index.store import load_kernels
+    from kernel_index.table import load_table
 
     if distro is None and not kernels:
         raise click.UsageError("name kernels with --distro, --kernel or both")
@@ -80,7 +81,11 @@ def command(
     known = load_kernels()
     chosen = [one for word in kernels or (None,) for one in select_kernels(known, distro=distro, kernel=word)]
     plans = plan_builds(
-        dict.fromkeys(chosen), [DriverKind(kind) for kind in kinds] or list(DriverKind), source, name=name
+        dict.fromkeys(chosen),
+        [DriverKind(kind) for kind in kinds] or list(DriverKind),
+        source,
+        name=name,
+        rows=load_table(),
     )
     if dry_run:
         _print_plans(plans, as_json)

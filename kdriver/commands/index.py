@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -219,18 +220,29 @@ def _print_suites(result: RowResult) -> None:
     read = dict(result.bytes_read)
     rows = [
         (
-            suite.suite,
+            name,
             suite.archive,
             f"{suite.outcome}, stale" if suite.stale else suite.outcome,
             suite.date[:10] or "-",
             console.size(read.get((suite.archive, suite.suite), 0)),
             _reason(suite),
         )
-        for suite in result.index.suites
+        for name, suite in folded(result.index.suites)
     ]
     shown = 6 if any(row[5] for row in rows) else 5
     columns = ("SUITE", "ARCHIVE", "OUTCOME", "RELEASE OF", "READ", "REASON")[:shown]
     console.print_table(columns, [row[:shown] for row in rows], title=result.index.distro_release)
+
+
+def folded(suites: Iterable[SuiteState]) -> Iterator[tuple[str, SuiteState]]:
+    """How a list calls each suite. Those of an archive that were skipped for one reason stand as one: without a
+    subscription RHEL has a hundred."""
+    for (_, outcome, _), group in itertools.groupby(suites, key=lambda one: (one.archive, one.outcome, one.reason)):
+        first, *others = group
+        if outcome == "skipped" and others:
+            yield f"{len(others) + 1} suites", first
+        else:
+            yield from ((one.suite, one) for one in (first, *others))
 
 
 def _reason(suite: SuiteState) -> str:

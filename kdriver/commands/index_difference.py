@@ -48,6 +48,11 @@ def stats(distro: str | None, as_json: bool) -> None:
 
     HEADERS: kernels that drivers can be built for; IMAGE: that can be booted to verify them; UNSIGNED: whose packages
     no signed metadata ever vouched for; GONE: that are in no repository any more.
+
+    \b
+    Examples:
+      kdriver index stats
+      kdriver index stats --distro ubuntu --json
     """
     from kdriver.core import paths
     from kernel_index.exchange import read_kernels

@@ -33,7 +33,8 @@ _SHOWN = 20
 )
 @click.option("--arch", metavar="ARCH", default="x86_64", show_default=True, help="With kernel-crawler's form.")
 @click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Write to this file instead of stdout.")
-def export(distro: str | None, form: str, arch: str, out: Path | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="With --out: print what was written as one JSON document.")
+def export(distro: str | None, form: str, arch: str, out: Path | None, as_json: bool) -> None:
     """Write the index as one JSON document.
 
     \b
@@ -48,9 +49,11 @@ def export(distro: str | None, form: str, arch: str, out: Path | None) -> None:
     rows = read_rows(distro=distro)
     if form == _PLAIN:
         document: dict[str, Any] = export_index(rows)
+        count = sum(len(row.kernels) for row in rows)
     else:
         kernels = [kernel for row in rows for kernel in row.kernels if kernel.arch == arch]
         document = export_crawler(kernels, package_urls)
+        count = sum(map(len, document.values()))
     if out is None:
         console.print_json(document)
         return
@@ -60,6 +63,10 @@ def export(distro: str | None, form: str, arch: str, out: Path | None) -> None:
         out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{out}: {error.strerror}", hint="Name a file that you may write.") from error
+    if as_json:
+        console.print_json({"file": str(out), "format": form, "kernels": count})
+    else:
+        click.echo(f"{out}: {count} kernels", err=True)
 
 
 @click.command("import")

@@ -182,9 +182,11 @@ def _verify_file(image: Path, release: str, folder: Path, request: Request, *, d
 def _build(kernels: Sequence[Kernel], source: DriverSource, request: Request) -> Sequence[BuildResult]:
     from builder.plan import plan_builds
     from builder.run import RunOptions, run_builds
+    from kernel_index.table import load_table
 
+    plans = plan_builds(kernels, request.kinds, source, rows=load_table())
     with STDERR.status(f"building drivers for {len(kernels)} kernels"):
-        return run_builds(plan_builds(kernels, request.kinds, source), source, RunOptions(jobs=request.jobs))
+        return run_builds(plans, source, RunOptions(jobs=request.jobs))
 
 
 def _say_not_built(results: Sequence[BuildResult], verification: Verification, request: Request) -> int:

@@ -14,7 +14,7 @@ from kdriver.core.kernel import Kernel, Package, PackageRole
 from kdriver.verifier.artifacts import FoundArtifact, artifacts_for, find_artifacts, under_test
 from kdriver.verifier.image import GuestKernel, kernel_from_file, kernel_from_package
 from kdriver.verifier.run import Verification
-from kernel_index.sources import package_client, package_urls
+from kernel_index.sources import check_package, package_client, package_urls
 
 if TYPE_CHECKING:
     from builder.result import BuildResult
@@ -36,6 +36,7 @@ def kernel_image(kernel: Kernel, modules: Sequence[str]) -> GuestKernel:
     package = image_package(kernel)
     http = package_client(kernel, package)
     path = cached(package_urls(kernel, package), package.digest, package.size_bytes, package.file_name, http=http)
+    check_package(kernel, package, path)
     return kernel_from_package(path, kernel.release, modules)
 
 

@@ -1,22 +1,46 @@
-"""What a person sees: results on stdout, everything else on stderr, one JSON document when asked for."""
+"""What a person sees: results on stdout, everything else on stderr, one JSON document when asked for.
+
+rich is imported when something is drawn: it takes longer than a whole query of the index that prints JSON.
+"""
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+    from rich.table import Table
 
-# Without markup: file names, compilers' words and event values hold brackets and colons that mean just themselves.
-STDERR = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    STDERR: Console
 
 _PIPE_WIDTH = 160
 _GAP = 2
+
+
+def __getattr__(name: str) -> Any:
+    """STDERR, made when it is first asked for."""
+    if name != "STDERR":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _stderr()
+
+
+@functools.cache
+def _stderr() -> Console:
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool = False) -> Console:
+    """Without markup: file names, compilers' words and event values hold brackets and colons that mean just
+    themselves."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
 def print_json(value: Any) -> None:
@@ -33,7 +57,7 @@ def print_table(
     by_first: where a terminal is too narrow for the lines, what the first column says stands above its rows, and
     columns that are empty are left out.
     """
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = _console()
     if not console.is_terminal:
         console.width = _PIPE_WIDTH
     cells = [tuple(row) for row in rows]
@@ -48,6 +72,8 @@ def print_table(
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> Table:
+    from rich.table import Table
+
     table = Table(title=title, box=None, pad_edge=False, title_justify="left", header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -64,14 +90,17 @@ def _width(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
 
 def progress() -> Progress:
     """A progress display on stderr that stays silent when stderr is no terminal."""
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    stderr = _stderr()
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.fields[note]}"),
         TimeElapsedColumn(),
-        console=STDERR,
-        disable=not STDERR.is_terminal,
+        console=stderr,
+        disable=not stderr.is_terminal,
         transient=True,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from builder.source import DriverSource, load_source
 from kdriver.core.artifact import CORE_KERNEL, DriverKind
 from kdriver.core.errors import ConfigError, ExitCode
 from kdriver.core.kernel import Kernel, Package, PackageRole
+from kernel_index.table import load_table
 from tests.fakes.tiny_kernel import TOY_DRIVER
 
 PACKAGE = Package(PackageRole.HEADERS, "linux-headers", "1", "amd64", "main", "pool/a.deb", 7, "a" * 64)
@@ -70,3 +72,16 @@ def test_name_that_no_module_can_have_is_refused(name: str, source: DriverSource
     assert caught.value.message.startswith(f"name {name!r}: a module's name is")
     assert caught.value.hint == "Choose a name such as kdriver_test."
     assert caught.value.exit_code is ExitCode.USAGE
+
+
+def test_a_kind_that_cannot_work_on_the_distributions_kernels_is_skipped(source: DriverSource) -> None:
+    table = load_table(Path(__file__).parents[2] / "kernel_index" / "distros.toml")
+    old = replace(KERNEL, distro="centos", distro_release="centos7", release="3.10.0-862.el7.x86_64")
+    kernels = [old, replace(old, release="3.10.0-957.el7.x86_64")]
+    plans = plan_builds(kernels, [DriverKind.BPF, DriverKind.CORE], source, rows=table)
+    assert [plan.skip for plan in plans] == [
+        "on CentOS Linux 7 bpf drivers can work from 3.10.0-957.el7.x86_64 on",
+        "core drivers cannot work on kernels of CentOS Linux 7",
+        "",
+        "core drivers cannot work on kernels of CentOS Linux 7",
+    ]

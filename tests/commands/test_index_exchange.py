@@ -120,7 +120,8 @@ def test_an_export_is_read_by_diff_and_import(
     tmp_path: Path, index: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = tmp_path / "before.json"
-    assert run(["index", "export", "--out", str(before)]) == 0
+    assert run(["index", "export", "--out", str(before), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"file": str(before), "format": "plain", "kernels": 1}
     later = dataclasses.replace(KERNEL, release="6.1.0-57-amd64")
     write_row(RowIndex("debian12", "", (), (dataclasses.replace(KERNEL, compiler=""), later)), index)
     assert run(["index", "diff", str(before)]) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ssl
 import threading
 import time
 from dataclasses import dataclass, field
@@ -15,12 +16,14 @@ from urllib.parse import unquote
 
 @dataclass
 class Fault:
-    """What goes wrong with one answer. cut_after: bytes of the body after which the connection is cut."""
+    """What goes wrong with one answer. cut_after: bytes of the body after which the connection is cut. stall_s: how
+    long nothing comes after the headers."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     cut_after: int | None = None
     body: bytes | None = None
+    stall_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,10 @@ class FileServer:
         """The paths asked for so far."""
         return [request.path for request in self.requests]
 
+    def wrap(self, context: ssl.SSLContext) -> None:
+        """Speak TLS from now on."""
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+
     def __enter__(self) -> FileServer:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         return self
@@ -124,6 +131,7 @@ class FileServer:
                 for name, value in {"Content-Length": str(len(body)), **headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
+                time.sleep(fault.stall_s)
                 sent = 0
                 try:
                     limit = len(body) if fault.cut_after is None else fault.cut_after

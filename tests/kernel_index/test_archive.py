@@ -121,7 +121,7 @@ def test_what_is_kept_needs_no_network_any_more(
     monkeypatch.setenv("KDRIVER_ARCHIVE", str(tmp_path / "archive"))
     release = "6.1.0-56-amd64"
     assert run(["index", "archive", "--kernel", release]) == 0
-    assert len([file for file in paths.archive_dir().rglob("*.deb")]) == 3, "headers only"
+    assert len(list(paths.archive_dir().rglob("*.deb"))) == 3, "headers only"
     asked = len(distribution.server.requests)
     assert run(["index", "archive", "--kernel", release]) == 0
     assert "3 were there already" in capsys.readouterr().out

@@ -14,6 +14,7 @@ from kdriver.packages.rpmheader import read_front
 from kdriver.packages.rpmversions import compare_segments
 from kdriver.packages.versions import compare
 from kernel_index.apt.release import parse_release as parse_suite_release
+from kernel_index.apt.suite import read_packages, wanted_stanzas
 from kernel_index.crawler_json import read_crawler
 from kernel_index.hosts import Uname, host_facts, parse_os_release
 from kernel_index.package_names import kernel_part, split_file_name
@@ -38,7 +39,11 @@ SHA256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
 
 Package: linux-image-amd64
 Version: 6.1.192-2
+Architecture: amd64
 Depends: linux-image-6.1.0-56-amd64 (= 6.1.192-2)
+Filename: pool/main/l/linux-signed-amd64/linux-image-amd64_6.1.192-2_amd64.deb
+Size: 1480
+SHA256: 5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef
 """
 RELEASE = b"""Origin: Debian
 Suite: stable
@@ -93,6 +98,21 @@ def test_deb822() -> None:
                 compare(fields["Version"], "6.1.192-2~bpo12+1")
 
     fuzz(parse, [PACKAGES], refused_with=ValueError, words=[b"\nDepends: ", b" | ", b" (>= ", b"\n\n", b"Version: 1~"])
+
+
+def test_a_list_of_packages() -> None:
+    """Where the text is cut into pieces must not change what is found."""
+
+    def parse(content: bytes) -> None:
+        whole = list(wanted_stanzas(iter([content]), b"linux-"))
+        size = 1 + len(content) // 7
+        cut = (content[at : at + size] for at in range(0, len(content), size))
+        assert list(wanted_stanzas(cut, b"linux-")) == whole
+        text = b"\n\n".join(whole).decode("utf-8", "replace")
+        list(read_packages(text, lambda name: name.startswith("linux-"), subject="fuzz"))
+
+    words = [b"\n\n", b"\nPackage: linux-", b"Filename: ../../x", b"Size: -1", b"\r\n", b"\n\n\n"]
+    fuzz(parse, [PACKAGES + RELEASE, PACKAGES], refused_with=IntegrityError, words=words)
 
 
 def test_a_suites_release() -> None:

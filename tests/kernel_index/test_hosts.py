@@ -134,6 +134,12 @@ def test_a_missing_os_release_is_stood_in_for(
     assert read_os_release(below(tmp_path, files)) == os_release
 
 
+def test_a_name_that_was_cut_short_is_told() -> None:
+    found = facts("4.18.0-348.2.1.el8_5.x86", "", "ID=centos;VERSION_ID=8")
+    assert found.distro == "centos"
+    assert found.notes == ("no distribution names a kernel '4.18.0-348.2.1.el8_5.x86': its architecture is cut short",)
+
+
 def test_only_sure_marks_name_the_builder() -> None:
     assert kernel_distro(Uname("5.4.0-128-generic", "#144-Ubuntu SMP", "x86_64")) == "ubuntu"
     assert kernel_distro(Uname("5.4.0-128-generic", "", "x86_64")) == ""

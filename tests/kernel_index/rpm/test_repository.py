@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kdriver.core.errors import ConfigError, DownloadError, ExitCode, IntegrityError
-from kdriver.core.http import StatusError
+from kdriver.core.http import Http, RetryPolicy, StatusError
 from kernel_index.distros.centos import FAMILY
 from kernel_index.rpm.repository import repomd_url
 from tests.fakes.el_kernels import EL7, EL7_UPDATE
@@ -214,6 +214,18 @@ def test_a_server_that_keeps_failing_is_an_error_and_no_absence(yum: YumTree) ->
     with pytest.raises(DownloadError) as caught:
         yum.fetch(FAMILY, "os")
     assert "500" in caught.value.message and caught.value.hint
+
+
+def test_a_server_that_stalls_is_given_up_and_asked_again(yum: YumTree) -> None:
+    yum.publish("os", EL7)
+    impatient = Http(RetryPolicy(attempts=2, first_delay_s=0, read_timeout_s=0.3), sleep=lambda _: None)
+    question = replace(yum.question("os"), http=impatient)
+    yum.server.fail(REPOMD, Fault(stall_s=0.6))
+    assert FAMILY.fetch(question).outcome == "fetched"
+    yum.server.fail(REPOMD, *[Fault(stall_s=0.6)] * 2)
+    with pytest.raises(DownloadError) as caught:
+        FAMILY.fetch(question)
+    assert "no answer in time" in caught.value.message and caught.value.hint
 
 
 def test_a_list_that_is_cut_is_resumed(yum: YumTree) -> None:

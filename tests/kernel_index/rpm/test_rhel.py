@@ -7,13 +7,15 @@ import logging
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from kdriver.commands.index import command
 from kdriver.core.download import fetch as download
-from kdriver.core.errors import ConfigError, DownloadError, ExitCode
+from kdriver.core.errors import ConfigError, DownloadError, ExitCode, IntegrityError
 from kdriver.core.http import Http
 from kernel_index.crawl import UpdateOptions, plan_update, run_update
 from kernel_index.distros.rhel import FAMILY, Entitlement, find_entitlement
-from kernel_index.sources import package_client, package_urls
+from kernel_index.sources import check_package, package_client, package_urls
 from kernel_index.store import load_kernels
 from kernel_index.table import load_table, select_rows
 from tests.fakes.el_kernels import EL8_UPDATE
@@ -93,6 +95,10 @@ def test_with_an_entitlement_lists_headers_and_packages_are_fetched(
             sha256=package.sha256, http=package_client(kernel, package),
         )  # fmt: skip
         assert file.read_bytes() == yum.packages[package.file_name].read_bytes()
+        assert check_package(kernel, package, file) == file
+        file.write_bytes(file.read_bytes()[:-1] + b"!")
+        with pytest.raises(IntegrityError, match="its payload differs from the digest that was signed"):
+            check_package(kernel, package, file)
         with pytest.raises(DownloadError):
             download(package_urls(kernel, package), tmp_path / "other.rpm", size_bytes=None, sha256=None, http=Http())
     logged = caplog.text
@@ -155,3 +161,16 @@ def test_only_archives_that_ask_for_it_are_asked_with_the_entitlement(certificat
     assert FAMILY.client(http, row.archive("cdn")) is not http
     assert not FAMILY.missing(row, row.archive("cdn"))
     assert FAMILY.client(http, dataclasses.replace(row.archive("cdn"), credentials="")) is http
+
+
+def test_what_is_skipped_for_one_reason_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KDRIVER_DISTROS", raising=False)
+    monkeypatch.delenv("KDRIVER_MIRROR", raising=False)
+    monkeypatch.setenv("KDRIVER_INDEX", str(tmp_path / "index"))
+    updated = CliRunner().invoke(command, ["update", "--distro", "rhel9"])
+    assert updated.exit_code == 0
+    lines = [line.split() for line in updated.stdout.splitlines() if " suites " in line]
+    assert [(line[2], line[3]) for line in lines] == [
+        (archive, "skipped") for archive in ("cdn", "eus", "layered", "local")
+    ]
+    assert "KDRIVER_RHEL_CERTIFICATE" in updated.stdout
