@@ -101,6 +101,7 @@ size_t json_string(char *out, size_t size, const char *bytes, size_t len);
 /* memory.c: reading memory as a driver would, but with the right to fault pages in. */
 bool peek(pid_t pid, uint64_t address, void *out, size_t len);
 void exp_user_str(const char *name, pid_t pid, uint64_t address);
+void exp_user_dyn_str(const char *name, pid_t pid, uint64_t address, int kind);
 void exp_user_buf(const char *name, pid_t pid, uint64_t address, uint64_t len);
 void exp_user_strings(const char *name, const struct made *m, uint64_t array, unsigned int from);
 void exp_user_first_string(const char *name, const struct made *m, uint64_t array);
@@ -213,6 +214,7 @@ void describe_ptrace(const struct made *m);
 void describe_mmap(const struct made *m);
 void describe_munmap(const struct made *m);
 void describe_brk(const struct made *m);
+void describe_keyctl(const struct made *m);
 void describe_quotactl(const struct made *m);
 void describe_plain(const struct made *m);
 void describe_mknod(const struct made *m);

@@ -128,6 +128,24 @@ static void pidfds(void)
 	must("pidfd_getfd", call3(K_PIDFD_GETFD, fd, 0, 0x100000007ul) < 0);
 }
 
+#define NO_KEY 0x7ffffff0
+
+/* No key of that number is there: all but one fail, and none changes a key. */
+static void keys(void)
+{
+	if (call2(K_KEYCTL, 1, "kd-keys") == -ENOSYS)
+		case_skip("no keys in this kernel");
+	for (unsigned int operation = 2; operation <= 33; operation++)
+		if (operation != 18) /* would change the parent's session */
+			call5(K_KEYCTL, operation, NO_KEY, "type", "description", -5);
+	call5(K_KEYCTL, 0, -3, 0, 0x55, 0x66);
+	must("keyctl", call2(K_KEYCTL, 1, string_over_page_end("k")) < 0);
+	must("keyctl", call5(K_KEYCTL, 10, NO_KEY, NULL, string_at_page_end("end"), 0x1234567890ul) < 0);
+	must("keyctl", call5(K_KEYCTL, 29, NO_KEY, string_at_page_end("end"), UNMAPPED, 0) < 0);
+	must("keyctl", call5(K_KEYCTL, 0x100000015ul, -9, NULL, NULL, NULL) < 0);
+	must("keyctl", call5(K_KEYCTL, 99, 1, 2, 3, 4) < 0);
+}
+
 #define QUOTA(command, type) ((uint64_t)(command) << 8 | (type))
 
 static void quotas(void)
@@ -179,5 +197,6 @@ const struct one_case system_cases[] = {
 	{"bpf", bpf_cases},
 	{"pidfd", pidfds},
 	{"quotactl", quotas},
+	{"keyctl", keys},
 	{NULL, NULL},
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /* Expected events of calls that pass structures, or whose parameters depend on each other. */
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 
@@ -270,6 +271,35 @@ void describe_quotactl(const struct made *m)
 			       ? (uint32_t)m->a[2]
 			       : 0);
 	exp_uint("quota_fmt", command == 0x800002 ? quota_format((uint32_t)m->a[2]) : 1);
+	exp_close();
+}
+
+/* Of each operation of keyctl, what arg2 to arg5 are: n a number, s a string; no more letters, no more arguments. */
+static const char *const key_arguments[] = {"nn",   "s",    "nnn",  "n",    "nnn", "nn",   "nnn", "n",	  "nn",
+					    "nn",   "nssn", "nnn",  "nnnn", "nnn", "n",	   "nn",  "n",	  "nnn",
+					    "",	    "nnnn", "nnnn", "n",    "nn",  "nnnn", "nns", "nsnn", "nsnn",
+					    "nsnn", "nsnn", "nss",  "nnnn", "nn",  "nnn"};
+
+void describe_keyctl(const struct made *m)
+{
+	static const char *const names[] = {"arg2", "arg3", "arg4", "arg5"};
+	uint32_t operation = (uint32_t)m->a[0];
+	const char *what = operation < ARRAY_SIZE(key_arguments) ? key_arguments[operation] : "";
+	char json[64];
+
+	exp_open("keyctl", m->tid, m->order);
+	exp_int("res", m->ret);
+	exp_uint("operation", operation);
+	for (int i = 0; i < 4; i++) {
+		if (*what == 's') {
+			exp_user_dyn_str(names[i], m->pid, m->a[i + 1], 1);
+		} else {
+			snprintf(json, sizeof(json), "{\"kind\":0,\"value\":%lld}",
+				 *what == 'n' ? (long long)m->a[i + 1] : 0);
+			exp_json(names[i], json);
+		}
+		what += *what ? 1 : 0;
+	}
 	exp_close();
 }
 

@@ -163,6 +163,7 @@ enum kind {
 	K_SENDMMSG,
 	K_RECVMMSG,
 	K_QUOTACTL,
+	K_KEYCTL,
 	K_KINDS
 };
 

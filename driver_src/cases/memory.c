@@ -72,6 +72,22 @@ void exp_user_str(const char *name, pid_t pid, uint64_t address)
 		exp_str(name, text, (size_t)n - 1);
 }
 
+/* The same, as a value of that kind. */
+void exp_user_dyn_str(const char *name, pid_t pid, uint64_t address, int kind)
+{
+	static char text[PATH_BYTES], json[6 * PATH_BYTES + 64];
+	int n = peek_str(pid, address, text, sizeof(text)), used;
+
+	if (n < 0) {
+		exp_null(name);
+		return;
+	}
+	used = sprintf(json, "{\"kind\":%d,\"value\":", kind);
+	used += (int)json_string(json + used, sizeof(json) - (size_t)used - 2, text, (size_t)n - 1);
+	strcpy(json + used, "}");
+	exp_json(name, json);
+}
+
 /* len: what the call says; bounded by the capture length here. */
 void exp_user_buf(const char *name, pid_t pid, uint64_t address, uint64_t len)
 {

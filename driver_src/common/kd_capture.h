@@ -56,5 +56,6 @@ static KD_INLINE int kd_read_user_word(struct kd_fill *c, u64 address, u64 *out)
 #include "kd_sockopt.h"
 #include "kd_structs.h"
 #include "kd_quota.h"
+#include "kd_keys.h"
 
 #endif

@@ -157,6 +157,7 @@ PRIMITIVES: dict[str, Primitive] = {
     "sockopt_set": Primitive(4, writes=True, cost=350),
     "got_str": Primitive(2, writes=True, cost=60),
     "quota_path": Primitive(2, writes=True, cost=70),
+    "keyctl_arg": Primitive(3, writes=True, cost=160),
     "fd_path": Primitive(1, writes=True, cost=2500),
     "fsconfig_bytes": Primitive(3, writes=True, cost=80),
     "fsconfig_str": Primitive(2, writes=True, cost=70),
