@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from kdriver.core.errors import ConfigError, NotFoundError
 from kdriver.core.kernel import Kernel
@@ -54,6 +55,30 @@ def find_kernels(
             # Only all of them can say what is near.
             every = store.kernels(releases=ids, arch=arch)
     return select_kernels(every, distro=distro, kernel=kernel, flavour=flavour, arch=arch)
+
+
+def find_keys(keys: Iterable[str], path: Path | None = None) -> tuple[Kernel, ...]:
+    """The kernels that have these keys, without those that are not to be had: by distribution release and then oldest
+    first, a kernel of RHEL that only a rebuild's packages stand for among them. path: the index's folder.
+
+    Raises NotFoundError when there is no index.
+    """
+    found: list[Kernel] = []
+    with opened(path) as store:
+        for key in sorted(set(keys)):
+            held = [one for one in store.kernels(name=key) if one.key == key]
+            twin = None if held else _twin(store, None, key, _arch_of(key))
+            found += held or ([twin] if twin is not None and twin.key == key else [])
+    return tuple(sorted(found, key=_in_order))
+
+
+def _arch_of(key: str) -> str:
+    # debian/x86_64/6.1.0-56-amd64/6.1.192-2
+    return "".join(key.split("/")[1:2])
+
+
+def _in_order(kernel: Kernel) -> tuple[str, Any, str]:
+    return kernel.distro_release, family_of(kernel.distro).version_key(kernel.package_version), kernel.key
 
 
 def _twin(store: Store, distro: str | None, kernel: str | None, arch: str) -> Kernel | None:

@@ -8,6 +8,11 @@
 #ifndef KBUILD_MODNAME
 #define KBUILD_MODNAME "kd_probe" /* some headers print with it; nothing here does */
 #endif
+#include "kd_probes.h"
+#if !defined(KD_BPF_PROGRAMS__PRESENT)
+#error "this kernel does not run the eBPF programs of this probe: it needs 4.14 or 3.10.0-957.el7, and CONFIG_BPF_EVENTS"
+#endif
+
 #include <linux/kconfig.h>
 #include <linux/types.h>
 #include <linux/sched.h>
@@ -42,7 +47,6 @@
 
 #include <bpf/bpf_helpers.h>
 
-#include "kd_probes.h"
 #include "kd_catalogue.h"
 
 #if defined(KD_BPF_READ_KERNEL__PRESENT)

@@ -71,15 +71,13 @@ def command(
     from builder.plan import plan_builds
     from builder.run import RunOptions
     from builder.source import load_source
-    from kernel_index.query import select_kernels
-    from kernel_index.store import load_kernels
+    from kernel_index.query import find_kernels
     from kernel_index.table import load_table
 
     if distro is None and not kernels:
         raise click.UsageError("name kernels with --distro, --kernel or both")
     source = load_source(driver_src)
-    known = load_kernels()
-    chosen = [one for word in kernels or (None,) for one in select_kernels(known, distro=distro, kernel=word)]
+    chosen = [one for word in kernels or (None,) for one in find_kernels(distro=distro, kernel=word)]
     plans = plan_builds(
         dict.fromkeys(chosen),
         [DriverKind(kind) for kind in kinds] or list(DriverKind),

@@ -30,6 +30,11 @@ KINDS = [str(kind) for kind in DriverKind]
 @click.option("--artifacts", type=click.Path(path_type=Path, exists=True), help="A folder that `build --out` wrote.")
 @click.option("--capture", type=click.Path(path_type=Path, exists=True), help="The kd-capture to publish with them.")
 @click.option("--include-unverified", is_flag=True, help="Publish drivers without a verdict too, marked as such.")
+@click.option(
+    "--include-unauthenticated",
+    is_flag=True,
+    help="Publish drivers of kernels whose packages no signed metadata vouches for too.",
+)
 @click.option("--dry-run", "-n", is_flag=True, help="Say what would be published.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
@@ -42,6 +47,7 @@ def command(
     artifacts: Path | None,
     capture: Path | None,
     include_unverified: bool,
+    include_unauthenticated: bool,
     dry_run: bool,
     as_json: bool,
 ) -> int:
@@ -73,6 +79,7 @@ def command(
         signers,
         candidates,
         include_unverified=include_unverified,
+        include_unauthenticated=include_unauthenticated,
         capture=capture or _capture_tool(driver_src),
         dry_run=dry_run,
     )
@@ -99,14 +106,12 @@ def _built_here(driver_src: Path | None) -> tuple[Built, ...]:
 
 
 def _kernels(built: tuple[Built, ...], distro: str | None, kernel: str | None) -> tuple[Kernel, ...]:
-    from kernel_index.query import select_kernels
-    from kernel_index.store import load_kernels
+    from kernel_index.query import find_kernels, find_keys
 
-    indexed = load_kernels()
     if distro or kernel:
-        return tuple(select_kernels(indexed, distro=distro, kernel=kernel))
+        return find_kernels(distro=distro, kernel=kernel)
     keys = kernels_of(built, cache_dir() / "verdicts")
-    found = tuple(one for one in indexed if one.key in keys)
+    found = find_keys(keys)
     missing = sorted(keys - {one.key for one in found})
     if missing:
         raise NotFoundError(

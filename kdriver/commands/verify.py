@@ -142,11 +142,9 @@ def command(
 
 
 def _choose(distro: str | None, names: tuple[str, ...]) -> tuple[Kernel, ...]:
-    from kernel_index.query import select_kernels
-    from kernel_index.store import load_kernels
+    from kernel_index.query import find_kernels
 
-    known = load_kernels()
-    found = [one for name in names or (None,) for one in select_kernels(known, distro=distro, kernel=name)]
+    found = [one for name in names or (None,) for one in find_kernels(distro=distro, kernel=name)]
     return tuple(dict.fromkeys(found))
 
 

@@ -59,10 +59,13 @@ def plan_publish(
     *,
     include_unverified: bool,
     capture_sha256: str,
+    include_unauthenticated: bool = False,
 ) -> tuple[PublishStep, ...]:
     """Decide on each candidate, in order. published: the repository's entries by kernel key."""
     return tuple(
         _decide(one, _same_version(published.get(one.kernel.key), one), include_unverified, capture_sha256)
+        if one.kernel.authenticated or include_unauthenticated
+        else _unauthenticated(one)
         for one in candidates
     )
 
@@ -73,6 +76,7 @@ def publish(
     candidates: tuple[Candidate, ...],
     *,
     include_unverified: bool = False,
+    include_unauthenticated: bool = False,
     capture: Path | None = None,
     dry_run: bool = False,
     now: datetime | None = None,
@@ -84,10 +88,10 @@ def publish(
     when another publisher is at work, IntegrityError when a file differs from its record.
     """
     if dry_run:
-        return _plan(SignedMetadata(store, keys), candidates, include_unverified, capture)
+        return _plan(SignedMetadata(store, keys), candidates, include_unverified, include_unauthenticated, capture)
     with store.locked():
         metadata = SignedMetadata(store, keys)
-        steps = _plan(metadata, candidates, include_unverified, capture)
+        steps = _plan(metadata, candidates, include_unverified, include_unauthenticated, capture)
         moment = now or datetime.now(UTC)
         tool = _put_tool(metadata, capture) if capture and any(s.action is Action.PUBLISHED for s in steps) else ""
         draft = Draft(metadata)
@@ -102,7 +106,11 @@ def publish(
 
 
 def _plan(
-    metadata: SignedMetadata, candidates: tuple[Candidate, ...], include_unverified: bool, capture: Path | None
+    metadata: SignedMetadata,
+    candidates: tuple[Candidate, ...],
+    include_unverified: bool,
+    include_unauthenticated: bool,
+    capture: Path | None,
 ) -> tuple[PublishStep, ...]:
     entries = {}
     for key in {one.kernel.key for one in candidates}:
@@ -110,7 +118,20 @@ def _plan(
         if entry is not None:
             entries[key] = entry
     tool = hashlib.sha256(capture.read_bytes()).hexdigest() if capture else ""
-    return plan_publish(candidates, entries, include_unverified=include_unverified, capture_sha256=tool)
+    return plan_publish(
+        candidates,
+        entries,
+        include_unverified=include_unverified,
+        include_unauthenticated=include_unauthenticated,
+        capture_sha256=tool,
+    )
+
+
+def _unauthenticated(candidate: Candidate) -> PublishStep:
+    """No signed metadata vouches for the packages that this driver was built from."""
+    mark = candidate.verdict.outcome if candidate.verdict else Outcome.NOT_VERIFIED
+    why = "its kernel's packages are unauthenticated: no signed metadata vouches for them"
+    return PublishStep(candidate, Action.REFUSED, why, mark)
 
 
 def _decide(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
 
+from kdriver.cli import run
 from kdriver.core.errors import ExitCode, NotFoundError
 from kdriver.core.kernel import Kernel, Package, PackageRole
-from kernel_index.query import find_kernels
+from kernel_index.query import find_kernels, find_keys
 from kernel_index.sources import package_urls
 from kernel_index.store import RowIndex, write_row
 
@@ -90,3 +92,23 @@ def test_the_twin_of_a_twin_is_not_taken() -> None:
 
     alias = dataclasses.replace(kernel("centos"), twin_of="x")
     assert find_twin([alias], RELEASE, "x86_64", "rhel") is None
+
+
+def test_keys_give_the_kernels_of_the_index_and_twins_in_the_indexs_order(index: Path) -> None:
+    held = find_kernels(index)
+    (twin,) = find_kernels(index, distro="rhel8", kernel=RELEASE)
+    keys = [twin.key, *(one.key for one in reversed(held)), f"centos/x86_64/{RELEASE}/1-1", "any/x86_64", "nothing"]
+    keys.append(f"rhel/x86_64/{RELEASE}/1-1")
+    assert find_keys(keys, index) == (held[0], twin, held[1])
+
+
+def test_commands_take_a_twin_for_a_kernel_of_rhel(
+    index: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KDRIVER_INDEX", str(index))
+    words = ["--distro", "rhel8", "--kernel", RELEASE, "--kind", "kmod", "--dry-run", "--json"]
+    assert run(["build", *words]) == ExitCode.DONE
+    (planned,) = json.loads(capsys.readouterr().out)
+    assert (planned["kernel"], planned["action"]) == (f"rhel/x86_64/{RELEASE}/{VERSION}", "build")
+    assert run(["verify", *words]) == ExitCode.USAGE
+    assert f"rhel/x86_64/{RELEASE}/{VERSION}: the index knows no image package of it" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -64,6 +65,16 @@ def test_an_unverified_driver_is_published_only_on_request_and_marked(tmp_path: 
     published.publish(candidate(tmp_path, outcome=None), include_unverified=True)
     driver = driver_of(published)
     assert (driver.outcome, driver.verdict, driver.aliases) == (Outcome.NOT_VERIFIED, "", ())
+
+
+def test_a_driver_from_unauthenticated_packages_is_published_only_on_request(tmp_path: Path) -> None:
+    published = Published(tmp_path)
+    one = candidate(tmp_path, replace(kernel(), authenticated=False))
+    (step,) = published.publish(one)
+    assert step.action is Action.REFUSED
+    assert step.reason == "its kernel's packages are unauthenticated: no signed metadata vouches for them"
+    assert read_entry(SignedMetadata(published.store), kernel().key) is None
+    assert published.publish(one, include_unauthenticated=True)[0].action is Action.PUBLISHED
 
 
 def test_an_unverified_driver_never_takes_the_place_of_one_that_passed(tmp_path: Path) -> None:
