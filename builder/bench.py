@@ -17,6 +17,7 @@ from kdriver.core.download import cached
 from kdriver.core.kernel import Kernel, Package
 from kdriver.executors.task import Executor
 from kdriver.packages.deb import unpack_deb
+from kdriver.packages.rpm import unpack_rpm
 from kernel_index.sources import check_package, package_client, package_urls
 
 StepListener = Callable[[BuildPlan, str], None]
@@ -68,7 +69,7 @@ class Bench:
     def tree(self, plan: BuildPlan) -> HeaderTree:
         """A kernel's headers, downloaded and unpacked when they are not there. Raises what prepare_headers raises."""
         self.on_step(plan, "headers")
-        return prepare_headers(plan.kernel, self.cache / "headers", fetch_package, _unpack)
+        return prepare_headers(plan.kernel, self.cache / "headers", fetch_package, unpack_package)
 
     def prepare(self, plan: BuildPlan, tree: HeaderTree) -> Prepared:
         """Choose the compiler and probe the headers. Raises StepError, the same again for the kernel's other kinds."""
@@ -106,5 +107,7 @@ def fetch_package(kernel: Kernel, package: Package) -> Path:
     return check_package(kernel, package, file)
 
 
-def _unpack(package: Path, into: Path, members: Callable[[str], bool]) -> None:
-    unpack_deb(package, into, members=members)
+def unpack_package(package: Path, into: Path, members: Callable[[str], bool]) -> None:
+    """Unpack a package file of either format, told by its name. Raises as unpack_deb and unpack_rpm."""
+    unpack = unpack_rpm if package.suffix == ".rpm" else unpack_deb
+    unpack(package, into, members=members)

@@ -90,8 +90,10 @@ def is_wanted(member: str, architectures: tuple[str, ...]) -> bool:
     parts = PurePosixPath(member).parts
     if parts[:2] in (("usr", "share"), ("lib", "modules")) or parts[:3] == ("usr", "lib", "modules"):
         return False
-    if architectures and parts[:2] == ("usr", "src") and len(parts) > 4 and parts[3] == "arch":
-        return parts[4] in architectures
+    # usr/src/linux-headers-<release>/arch/x86/…, of an RPM usr/src/kernels/<release>/arch/x86/…
+    inside = parts[4 if parts[2:3] == ("kernels",) else 3 :]
+    if architectures and parts[:2] == ("usr", "src") and len(inside) > 1 and inside[0] == "arch":
+        return inside[1] in architectures
     return True
 
 
@@ -131,9 +133,9 @@ def _unpack_to(home: Path, files: list[Path], architectures: tuple[str, ...], un
 
 
 def _only_folder(tree: Path, file: str) -> Path:
-    found = sorted(
-        path for path in (tree / "usr" / "src").glob("*") if (path / file).is_file() and not path.is_symlink()
-    )
+    sources = tree / "usr" / "src"
+    places = [*sources.glob("*"), *(sources / "kernels").glob("*")]
+    found = sorted(path for path in places if (path / file).is_file() and not path.is_symlink())
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
         raise StepError(Failure.HEADERS, f"exactly one folder of the header packages should hold {file}, found {names}")

@@ -139,7 +139,7 @@ def _spec(group: Sequence[Built], source_name: str) -> str:
             if content.startswith("-> "):
                 install.append(f"ln -s '{content[3:]}' '%{{buildroot}}{path}'")
             else:
-                install.append(f"cat > '%{{buildroot}}{path}' <<'KD_END'\n{content}\nKD_END")
+                install.append(f"cat > '%{{buildroot}}{path}' <<'KD_END'\n{content.replace('%', '%%')}\nKD_END")
             files.append(path)
     return "\n".join([*lines, *install, *files, ""])
 

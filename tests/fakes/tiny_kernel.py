@@ -56,6 +56,22 @@ class TinyKernel:
         )
 
 
+def devel_files(kernel: TinyKernel, scratch: Path) -> dict[str, str]:
+    """What a kernel-devel RPM of the kernel installs: path to text; of a link `-> target`. scratch: an empty folder."""
+    _write_common(scratch / "common", kernel)
+    _write_arch(scratch / "arch", kernel)
+    home = f"/usr/src/kernels/{kernel.release}"
+    found: dict[str, str] = {}
+    for part, folder in (
+        ("arch", f"linux-headers-{kernel.release}"),
+        ("common", f"linux-headers-{kernel.release}-common"),
+    ):
+        root = scratch / part / "usr/src" / folder
+        files = [path for path in sorted(root.rglob("*")) if path.is_file() and not path.is_symlink()]
+        found |= {f"{home}/{path.relative_to(root)}": path.read_text() for path in files}
+    return {**found, f"/lib/modules/{kernel.release}/build": f"-> {home}"}
+
+
 def write_index(folder: Path, *kernels: Kernel) -> None:
     """An index that holds these kernels."""
     write_row(RowIndex("debian12", "2026-01-01T00:00:00Z", (), kernels), folder)
