@@ -206,8 +206,11 @@ enum kd_dyn_shape kd_dyn_shape(const struct kd_block *block, const struct kd_par
 {
 	bool option = strcmp(desc->name, "val") == 0 && strstr(block->event->name, "sockopt");
 	unsigned int size = value->size - 1;
+	bool key = strcmp(block->event->name, "keyctl") == 0;
 	bool number = size == 1 || size == 2 || size == 4 || size == 8;
 
+	if (key)
+		return value->bytes[0] == 1 ? KD_DYN_TEXT : KD_DYN_INTEGER;
 	if (!number || (option && value->bytes[0] == 0) || value->bytes[0] > 4)
 		return KD_DYN_BYTES;
 	if (option && value->bytes[0] == 1)

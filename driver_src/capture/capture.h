@@ -203,7 +203,7 @@ void kd_sockaddr(const struct kd_value_bytes *value, struct kd_address *address)
 void kd_socktuple(const struct kd_value_bytes *value, struct kd_address *address);
 
 /* What a parameter whose kind is in its first byte holds. */
-enum kd_dyn_shape { KD_DYN_BYTES, KD_DYN_UNSIGNED, KD_DYN_SIGNED, KD_DYN_TIME };
+enum kd_dyn_shape { KD_DYN_BYTES, KD_DYN_UNSIGNED, KD_DYN_INTEGER, KD_DYN_SIGNED, KD_DYN_TIME, KD_DYN_TEXT };
 enum kd_dyn_shape kd_dyn_shape(const struct kd_block *block, const struct kd_param_desc *desc,
 			       const struct kd_value_bytes *value);
 

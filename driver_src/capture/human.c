@@ -260,6 +260,12 @@ static void out_dyn(const struct kd_block *block, const struct kd_param_desc *de
 	case KD_DYN_BYTES:
 		out_quoted(rest.bytes, rest.size);
 		return;
+	case KD_DYN_TEXT:
+		out_text(&rest);
+		return;
+	case KD_DYN_INTEGER:
+		as.type = KD_TYPE_INT64;
+		break;
 	case KD_DYN_SIGNED:
 		as.type = KD_TYPE_ERRNO;
 		break;

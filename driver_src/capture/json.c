@@ -125,6 +125,10 @@ static void out_dyn(const struct kd_block *block, const struct kd_param_desc *de
 		else
 			kd_out_text("null");
 		break;
+	case KD_DYN_TEXT:
+		out_text(&rest);
+		break;
+	case KD_DYN_INTEGER:
 	case KD_DYN_SIGNED:
 		out_number(KD_TYPE_INT64, &rest);
 		break;

@@ -101,9 +101,11 @@ size_t json_string(char *out, size_t size, const char *bytes, size_t len);
 /* memory.c: reading memory as a driver would, but with the right to fault pages in. */
 bool peek(pid_t pid, uint64_t address, void *out, size_t len);
 void exp_user_str(const char *name, pid_t pid, uint64_t address);
+void exp_user_dyn_str(const char *name, pid_t pid, uint64_t address, int kind);
 void exp_user_buf(const char *name, pid_t pid, uint64_t address, uint64_t len);
 void exp_user_strings(const char *name, const struct made *m, uint64_t array, unsigned int from);
 void exp_user_first_string(const char *name, const struct made *m, uint64_t array);
+extern bool peek_without_calls;
 void touch_all(void);
 void memory_setup(void);
 extern char *page_end; /* the byte before an unreadable page; PAGE bytes before it are readable */
@@ -122,6 +124,7 @@ void usage_forget(void);
 uint64_t rss_slack_kb(void);
 uint64_t own_start_ticks(void);
 size_t proc_read(const char *path, char *text, size_t size);
+extern bool helper_has_statx, helper_has_preadv2; /* calls that are no events, for the cases' own use */
 struct stat;
 void stat_fd_of(pid_t pid, int fd, struct stat *st);
 uint64_t caps_of(pid_t pid, unsigned int set); /* 0 effective, 1 permitted, 2 inheritable */
@@ -211,6 +214,25 @@ void describe_ptrace(const struct made *m);
 void describe_mmap(const struct made *m);
 void describe_munmap(const struct made *m);
 void describe_brk(const struct made *m);
+void describe_keyctl(const struct made *m);
+void describe_quotactl(const struct made *m);
+void describe_plain(const struct made *m);
+void describe_mknod(const struct made *m);
+void describe_llseek(const struct made *m);
+void describe_openat2(const struct made *m);
+void describe_open_by_handle_at(const struct made *m);
+void describe_fsconfig(const struct made *m);
+void describe_sendfile(const struct made *m);
+void describe_io_uring_setup(const struct made *m);
+void describe_io_uring_enter(const struct made *m);
+void describe_socketpair(const struct made *m);
+void describe_rlimit(const struct made *m);
+void describe_capset(const struct made *m);
+void describe_init_module(const struct made *m);
+void describe_semop(const struct made *m);
+void describe_semctl(const struct made *m);
+void describe_process_vm(const struct made *m);
+void describe_mmap2(const struct made *m);
 void segments_of(const struct made *m, uint64_t array, uint64_t count, uint64_t limit, const char *data_name,
 		 const char *size_name);
 struct accept_queue {
@@ -225,7 +247,9 @@ struct one_case {
 	void (*run)(void);
 };
 extern const struct one_case file_cases[], io_cases[], net_cases[], process_cases[], exec_cases[], memory_cases[],
-	ipc_cases[], misc_cases[], identity_cases[];
+	ipc_cases[], misc_cases[], identity_cases[], path_cases[], handle_cases[], descriptor_cases[], transfer_cases[],
+	user_cases[], limit_cases[], system_cases[];
+#define PROCESS_VM_CASE "process-vm" /* its process must not call process_vm_readv for itself */
 void exec_image_of_self(void);
 void i386_probe(void);
 

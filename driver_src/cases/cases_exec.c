@@ -351,6 +351,7 @@ static void i386_program(void)
 	static uint32_t address;
 	static int out[2];
 	struct image image = {path, -1, 0, argv, envp, 1, true};
+	struct usage used;
 	pid_t pid;
 
 	if (!i386_runs) {
@@ -371,9 +372,14 @@ static void i386_program(void)
 	log.records[log.count - 1].ret = 4;
 	image.narrow = true;
 	expect_image(pid, &image, argv);
+	usage_read_of(pid, &used);
 	for (uint32_t i = 0; i < log.count && i < I386_RECORDS; i++) {
-		struct made m = {
-			.kind = log.records[i].kind, .ret = log.records[i].ret, .pid = pid, .tid = pid, .i386 = true};
+		struct made m = {.kind = log.records[i].kind,
+				 .ret = log.records[i].ret,
+				 .pid = pid,
+				 .tid = pid,
+				 .i386 = true,
+				 .after = used};
 
 		for (int n = 0; n < 6; n++)
 			m.a[n] = log.records[i].a[n];

@@ -22,7 +22,7 @@ static uint64_t least(uint64_t a, uint64_t b)
 
 static void exp_pos(const struct made *m)
 {
-	if (m->kind == K_PREAD || m->kind == K_PWRITE)
+	if (m->kind == K_PREAD || m->kind == K_PWRITE || m->kind == K_PREADV || m->kind == K_PWRITEV)
 		exp_uint("pos", m->i386 ? m->a[3] | m->a[4] << 32 : m->a[3]);
 }
 
@@ -92,9 +92,10 @@ void segments_of(const struct made *m, uint64_t array, uint64_t count, uint64_t 
 		exp_null(size_name);
 }
 
+/* readv, preadv */
 void describe_readv(const struct made *m)
 {
-	exp_open("readv", m->tid, m->order);
+	exp_open(kinds[m->kind].event, m->tid, m->order);
 	exp_int("res", m->ret);
 	exp_uint("size", m->ret > 0 ? (uint32_t)m->ret : 0);
 	if (m->ret > 0)
@@ -102,15 +103,33 @@ void describe_readv(const struct made *m)
 	else
 		exp_null("data");
 	exp_int("fd", fd_of(m->a[0]));
+	exp_pos(m);
 	exp_close();
 }
 
+/* process_vm_readv, process_vm_writev: the data in the caller's own memory. */
+void describe_process_vm(const struct made *m)
+{
+	bool write = m->kind == K_PROCESS_VM_WRITEV;
+
+	exp_open(kinds[m->kind].event, m->tid, m->order);
+	exp_int("res", m->ret);
+	exp_int("pid", (int32_t)m->a[0]);
+	if (m->ret > 0 || write)
+		segments_of(m, m->a[1], m->a[2], m->ret > 0 ? (uint64_t)m->ret : UINT64_MAX, "data", NULL);
+	else
+		exp_null("data");
+	exp_close();
+}
+
+/* writev, pwritev */
 void describe_writev(const struct made *m)
 {
-	exp_open("writev", m->tid, m->order);
+	exp_open(kinds[m->kind].event, m->tid, m->order);
 	exp_int("res", m->ret);
 	exp_int("fd", fd_of(m->a[0]));
 	segments_of(m, m->a[1], m->a[2], m->ret > 0 ? (uint64_t)m->ret : UINT64_MAX, "data", "size");
+	exp_pos(m);
 	exp_close();
 }
 
@@ -141,6 +160,7 @@ void describe_dup3(const struct made *m)
 	exp_close();
 }
 
+/* pipe, pipe2 */
 void describe_pipe2(const struct made *m)
 {
 	struct stat st;
@@ -150,13 +170,14 @@ void describe_pipe2(const struct made *m)
 	if (m->ret == 0 && peek(m->pid, m->a[0], ends, sizeof(ends))) {
 		stat_fd_of(m->pid, ends[0], &st);
 	}
-	exp_open("pipe2", m->tid, m->order);
+	exp_open(kinds[m->kind].event, m->tid, m->order);
 	exp_int("res", m->ret);
 	exp_int("fd1", ends[0]);
 	exp_int("fd2", ends[1]);
 	exp_uint("ino", st.st_ino);
-	exp_uint("flags", (m->a[1] & O_CLOEXEC ? 4096u : 0) | (m->a[1] & O_DIRECT ? 512u : 0) |
-				  (m->a[1] & O_NONBLOCK ? 64u : 0));
+	if (m->kind == K_PIPE2)
+		exp_uint("flags", (m->a[1] & O_CLOEXEC ? 4096u : 0) | (m->a[1] & O_DIRECT ? 512u : 0) |
+					  (m->a[1] & O_NONBLOCK ? 64u : 0));
 	exp_close();
 }
 
@@ -202,6 +223,31 @@ void describe_epoll_wait(const struct made *m)
 static const uint16_t poll_bits[][2] = {{1, 1},	   {2, 2},     {4, 4},	   {8, 16},	{16, 32},   {32, 64},
 					{64, 128}, {128, 256}, {256, 512}, {512, 1024}, {0x2000, 8}};
 
+/* ppoll: the time that is left, as the kernel wrote it back, and the low 32 bits of the signal mask. */
+static void exp_ppoll(const struct made *m)
+{
+	int64_t wide[2] = {0, 0};
+	int32_t narrow[2];
+	uint32_t mask;
+	bool read;
+
+	if (m->i386) {
+		read = m->a[2] && peek(m->pid, m->a[2], narrow, sizeof(narrow));
+		wide[0] = read ? narrow[0] : 0, wide[1] = read ? narrow[1] : 0;
+	} else {
+		read = m->a[2] && peek(m->pid, m->a[2], wide, sizeof(wide));
+	}
+	if (read)
+		exp_uint("timeout", (uint64_t)wide[0] * 1000000000u + (uint64_t)wide[1]);
+	else
+		exp_null("timeout");
+	if (m->a[3] && peek(m->pid, m->a[3], &mask, sizeof(mask)))
+		exp_uint("sigmask", mask);
+	else
+		exp_null("sigmask");
+}
+
+/* poll, ppoll */
 void describe_poll(const struct made *m)
 {
 	struct pollfd entries[POLL_ENTRIES];
@@ -209,7 +255,7 @@ void describe_poll(const struct made *m)
 	char json[POLL_ENTRIES * 48 + 8];
 	size_t used = 0;
 
-	exp_open("poll", m->tid, m->order);
+	exp_open(kinds[m->kind].event, m->tid, m->order);
 	exp_int("res", m->ret);
 	if (!peek(m->pid, m->a[0], entries, n * sizeof(entries[0]))) {
 		exp_null("fds");
@@ -227,6 +273,9 @@ void describe_poll(const struct made *m)
 		strcpy(json + used, "]");
 		exp_json("fds", json);
 	}
-	exp_int("timeout", (int32_t)m->a[2]);
+	if (m->kind == K_PPOLL)
+		exp_ppoll(m);
+	else
+		exp_int("timeout", (int32_t)m->a[2]);
 	exp_close();
 }

@@ -300,17 +300,31 @@ static bool message_of(const struct made *m, struct msghdr *message)
 	return true;
 }
 
+/* What was moved: the result, or with many messages what the kernel says of the first. */
+static int64_t message_bytes(const struct made *m)
+{
+	uint32_t bytes = 0;
+
+	if (m->kind == K_SENDMSG || m->kind == K_RECVMSG)
+		return m->ret;
+	if (m->ret > 0)
+		peek(m->pid, m->a[1] + (m->i386 ? 28 : sizeof(struct msghdr)), &bytes, sizeof(bytes));
+	return bytes;
+}
+
+/* sendmsg, sendmmsg */
 void describe_sendmsg(const struct made *m)
 {
 	struct msghdr message;
 	bool read = message_of(m, &message);
+	int64_t bytes = message_bytes(m);
 
-	exp_open("sendmsg", m->tid, m->order);
+	exp_open(kinds[m->kind].event, m->tid, m->order);
 	exp_int("res", m->ret);
 	exp_int("fd", fd_of(m->a[0]));
 	if (read) {
-		segments_of(m, U(message.msg_iov), message.msg_iovlen, m->ret > 0 ? (uint64_t)m->ret : UINT64_MAX,
-			    "data", "size");
+		segments_of(m, U(message.msg_iov), message.msg_iovlen, bytes > 0 ? (uint64_t)bytes : UINT64_MAX, "data",
+			    "size");
 	} else {
 		exp_null("data");
 		exp_null("size");
@@ -322,16 +336,18 @@ void describe_sendmsg(const struct made *m)
 	exp_close();
 }
 
+/* recvmsg, recvmmsg */
 void describe_recvmsg(const struct made *m)
 {
 	struct msghdr message;
 	bool read = message_of(m, &message);
+	int64_t bytes = message_bytes(m);
 
-	exp_open("recvmsg", m->tid, m->order);
+	exp_open(kinds[m->kind].event, m->tid, m->order);
 	exp_int("res", m->ret);
-	exp_uint("size", m->ret > 0 ? (uint32_t)m->ret : 0);
-	if (read && m->ret > 0)
-		segments_of(m, U(message.msg_iov), message.msg_iovlen, (uint64_t)m->ret, "data", NULL);
+	exp_uint("size", bytes > 0 ? (uint32_t)bytes : 0);
+	if (read && bytes > 0)
+		segments_of(m, U(message.msg_iov), message.msg_iovlen, (uint64_t)bytes, "data", NULL);
 	else
 		exp_null("data");
 	if (read && m->ret >= 0) {

@@ -272,6 +272,28 @@ void describe_mmap(const struct made *m)
 	exp_close();
 }
 
+/* i386 only, described by another process: what its memory may have grown to is known, not when. */
+void describe_mmap2(const struct made *m)
+{
+	uint32_t flags = 0, prot = (uint32_t)m->a[2];
+
+	for (size_t i = 0; i < ARRAY_SIZE(mmap_bits); i++)
+		if ((uint32_t)m->a[3] & mmap_bits[i][0])
+			flags |= mmap_bits[i][1];
+	exp_open("mmap2", m->tid, m->order);
+	exp_int("res", m->ret < 0 && m->ret >= -4095 ? m->ret : (int64_t)(uint32_t)m->ret);
+	exp_span("vm_size", 1, m->after.vm + m->a[1] / 1024, 0);
+	exp_span("vm_rss", 0, m->after.rss, rss_slack_kb());
+	exp_span("vm_swap", 0, m->after.swap, rss_slack_kb() / 3);
+	exp_uint("addr", m->a[0]);
+	exp_uint("length", m->a[1]);
+	exp_uint("prot", (prot & 15) | (prot & 0x1000000 ? 16 : 0) | (prot & 0x2000000 ? 32 : 0));
+	exp_uint("flags", flags);
+	exp_int("fd", (int32_t)m->a[4]);
+	exp_uint("pgoffset", m->a[5]);
+	exp_close();
+}
+
 void describe_munmap(const struct made *m)
 {
 	exp_open("munmap", m->tid, m->order);

@@ -3,6 +3,7 @@
  * What /proc, stat and the id calls say about the current process. The first process, whose events nobody expects,
  * finds out what stays the same; a case process opens /proc by expected calls and rereads it with preadv.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 #include <linux/capability.h>
@@ -34,13 +36,15 @@ static size_t read_file(const char *path, char *text, size_t size)
 	return n;
 }
 
+bool helper_has_statx, helper_has_preadv2;
+
 static bool reread(int fd, char *text, size_t size)
 {
 	struct {
 		void *base;
 		size_t len;
 	} segment = {text, size - 1};
-	int64_t n = raw_call(SYS_preadv, (uint64_t)fd, U(&segment), 1, 0, 0, 0);
+	int64_t n = raw_call(helper_has_preadv2 ? SYS_preadv2 : SYS_preadv, (uint64_t)fd, U(&segment), 1, 0, 0, 0);
 
 	text[n > 0 ? n : 0] = 0;
 	return n > 0;
@@ -141,6 +145,25 @@ uint64_t rss_slack_kb(void)
 	return percpu_rss ? (uint64_t)(3 * batch * cpus * (PAGE / 1024)) : 64;
 }
 
+/* statx is no event of the schema's, so a case about stat can be told from it; it came with 4.11. */
+static void stat_path(const char *path, struct stat *st)
+{
+	struct statx got;
+
+	memset(st, 0, sizeof(*st));
+	if (!helper_has_statx) {
+		if (raw_call(SYS_newfstatat, U(AT_FDCWD), U(path), U(st), 0, 0, 0) != 0)
+			memset(st, 0, sizeof(*st));
+		return;
+	}
+	if (raw_call(SYS_statx, U(AT_FDCWD), U(path), 0, STATX_BASIC_STATS, U(&got), 0) != 0)
+		return;
+	st->st_dev = makedev(got.stx_dev_major, got.stx_dev_minor);
+	st->st_ino = got.stx_ino;
+	st->st_ctim = (struct timespec){got.stx_ctime.tv_sec, got.stx_ctime.tv_nsec};
+	st->st_mtim = (struct timespec){got.stx_mtime.tv_sec, got.stx_mtime.tv_nsec};
+}
+
 /* What stat says about an open file of a process; zeros when it is not open. */
 void stat_fd_of(pid_t pid, int fd, struct stat *st)
 {
@@ -150,8 +173,7 @@ void stat_fd_of(pid_t pid, int fd, struct stat *st)
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	else
 		snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
-	if (raw_call(SYS_newfstatat, U(AT_FDCWD), U(path), U(st), 0, 0, 0) != 0)
-		memset(st, 0, sizeof(*st));
+	stat_path(path, st);
 }
 
 /* pid: 0 for the current one. */
@@ -171,8 +193,7 @@ void exe_facts(const char *path, uint64_t *ino, uint64_t *ctime, uint64_t *mtime
 {
 	struct stat st;
 
-	memset(&st, 0, sizeof(st));
-	raw_call(SYS_newfstatat, U(AT_FDCWD), U(path), U(&st), 0, 0, 0);
+	stat_path(path, &st);
 	*ino = st.st_ino;
 	*ctime = (uint64_t)st.st_ctim.tv_sec * 1000000000u + (uint64_t)st.st_ctim.tv_nsec;
 	*mtime = (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
@@ -311,6 +332,8 @@ void self_setup(int argc, char **argv)
 	cpus = sysconf(_SC_NPROCESSORS_CONF);
 	uname(&name);
 	sscanf(name.release, "%d.%d", &major, &minor);
+	helper_has_statx = raw_call(SYS_statx, U(AT_FDCWD), U("/"), 0, 0, U(text), 0) == 0;
+	helper_has_preadv2 = raw_call(SYS_preadv2, U(-1), 0, 0, 0, 0, 0) == -EBADF;
 	percpu_rss = major > 6 || (major == 6 && minor >= 2);
 	args_setup(argc, argv);
 	cgroups_setup();

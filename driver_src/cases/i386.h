@@ -7,7 +7,8 @@
 
 #include "kinds.h"
 
-#define I386_RECORDS 64
+#define I386_RECORDS 256
+#define I386_NARROW_SENDFILE 187 /* marks the older sendfile by an argument that it does not have */
 
 struct i386_record {
 	uint32_t kind;

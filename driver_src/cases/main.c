@@ -20,8 +20,10 @@ unsigned int snaplen = 80;
 const char *current_case = "";
 char program_folder[PATH_BYTES];
 
-static const struct one_case *const all_cases[] = {file_cases,	 io_cases,  net_cases,	process_cases, exec_cases,
-						   memory_cases, ipc_cases, misc_cases, identity_cases};
+static const struct one_case *const all_cases[] = {file_cases,	   io_cases,	 net_cases,    process_cases,
+						   exec_cases,	   memory_cases, ipc_cases,    misc_cases,
+						   identity_cases, path_cases,	 handle_cases, descriptor_cases,
+						   transfer_cases, user_cases,	 limit_cases,  system_cases};
 static const char *patterns[64];
 static int n_patterns;
 
@@ -41,6 +43,7 @@ static bool run_case(const struct one_case *one)
 	int status = -1;
 
 	current_case = one->name;
+	peek_without_calls = strcmp(one->name, PROCESS_VM_CASE) == 0;
 	m.ret = raw_call(SYS_fork, 0, 0, 0, 0, 0, 0);
 	if (m.ret == 0) {
 		m.order = order_next();

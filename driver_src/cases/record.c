@@ -242,8 +242,8 @@ void case_error(const char *format, ...)
 	append_text(line);
 }
 
-/* Calls that the cases make to learn what to expect. None of them is in the catalogue today; should one get an event,
- * its events are not unexpected. */
+/* Calls that the cases make to learn what to expect: their events are not unexpected, but in a thread whose case is about
+ * the call itself. */
 void helper_calls_print(void)
 {
 	append_text("{\"helpers\":[\"preadv\",\"process_vm_readv\",\"newfstatat\",\"fstat\",\"getsockname\","

@@ -38,7 +38,9 @@ struct kd_regs {
 #define KD_O_TMPFILE_BIT 020000000 /* O_TMPFILE is this and O_DIRECTORY */
 #define KD_FMODE_CREATED 0x100000
 
+#define KD_AT_SYMLINK_NOFOLLOW 0x100
 #define KD_AT_REMOVEDIR 0x200
+#define KD_AT_EMPTY_PATH 0x1000
 #define KD_MS_MGC_VAL 0xC0ED0000u
 #define KD_MS_MGC_MSK 0xffff0000u
 #define KD_S_IFMT 00170000
@@ -54,6 +56,16 @@ struct kd_regs {
 #define KD_SOL_TCP 6
 #define KD_EISCONN 106
 #define KD_EINPROGRESS 115
+
+#define KD_IPC_CREAT 01000
+#define KD_IPC_EXCL 02000
+#define KD_IPC_NOWAIT 04000
+#define KD_IPC_64 0x100u /* or-ed to a command by the i386 library: the newer layout of structures */
+#define KD_SEM_UNDO 0x1000
+#define KD_SETVAL 16
+#define KD_IORING_ENTER_EXT_ARG 8
+
+#define KD_NR_I386_SENDFILE 187
 
 #define KD_PR_SET_NAME 15
 #define KD_PR_GET_NAME 16

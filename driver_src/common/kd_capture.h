@@ -46,6 +46,7 @@ static KD_INLINE int kd_read_user_word(struct kd_fill *c, u64 address, u64 *out)
 }
 
 #include "kd_flags.h"
+#include "kd_call_flags.h"
 #include "kd_memory.h"
 #include "kd_file.h"
 #include "kd_path.h"
@@ -53,5 +54,8 @@ static KD_INLINE int kd_read_user_word(struct kd_fill *c, u64 address, u64 *out)
 #include "kd_exec.h"
 #include "kd_net.h"
 #include "kd_sockopt.h"
+#include "kd_structs.h"
+#include "kd_quota.h"
+#include "kd_keys.h"
 
 #endif

@@ -184,6 +184,16 @@ static KD_INLINE int kd_cap_msg_control(struct kd_fill *c, u64 address, s64 ret)
 	return kd_cap_user_buf(c, message.control, message.control_len);
 }
 
+/* Bytes that sendmmsg or recvmmsg moved with the first of its messages: struct mmsghdr is a struct msghdr and that number. */
+static KD_INLINE u64 kd_val_mmsg_len(struct kd_fill *c, u64 address, s64 ret)
+{
+	u32 len;
+
+	if (ret <= 0 || kd_read_user(&len, address + (kd_is_compat(c) ? 28 : 56), sizeof(len)))
+		return 0;
+	return len;
+}
+
 /* POLL* of asm-generic/poll.h to the schema's bits. */
 static KD_INLINE u16 kd_poll_bits(u16 events)
 {

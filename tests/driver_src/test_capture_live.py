@@ -138,7 +138,7 @@ def test_events_are_switched_on_and_off_while_it_runs(start: Start) -> None:
 def test_unknown_commands_and_events_are_answered_with_what_is_wrong(start: Start) -> None:
     capture = start("close")
     assert capture.command("enable clos")[0] == {
-        "ack": "enable clos", "ok": False, "error": "no event is called clos; near to it: close, clone",
+        "ack": "enable clos", "ok": False, "error": "no event is called clos; near to it: close, close_range, clone",
     }  # fmt: skip
     assert capture.command("dance")[0]["error"].startswith("expected: enable EVENT")
     assert capture.command("snaplen 99999")[0]["error"] == "snaplen: expected a number of bytes from 0 to 16384"

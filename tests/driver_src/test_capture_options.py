@@ -38,7 +38,7 @@ def test_help_names_every_public_option(capture_tool: Path) -> None:
         pytest.param((), 2, "--driver is missing", "Name the eBPF object, or kmod for the kernel module.",
                      id="nothing"),
         pytest.param(("--driver", "x", "--events", "open,opennat"), 2, "--events: no event is called opennat",
-                     "Did you mean: openat, open?", id="unknown event"),
+                     "Did you mean: openat, open, openat2?", id="unknown event"),
         pytest.param(("--driver", "x", "--events", "zzzzzzzzz"), 2, "--events: no event is called zzzzzzzzz",
                      "Run `kdriver events list` for all names.", id="event like no other"),
         pytest.param(("--driver", "x", "--program-type", "kprobe"), 2,
