@@ -60,12 +60,18 @@ class RowPlan:
                 {
                     "suite": source.suite,
                     "archive": source.archive,
-                    "urls": [redact(family.release_url(mirror, source.suite)) for mirror in source.mirrors],
+                    "urls": [
+                        redact(family.release_url(mirror, source.suite, unsigned=self._is_unsigned(source)))
+                        for mirror in source.mirrors
+                    ],
                 }
                 for source in self.sources
             ],
             "skipped": [dataclasses.asdict(skip) for skip in self.skips],
         }
+
+    def _is_unsigned(self, source: SuiteSource) -> bool:
+        return bool(self.row.archive(source.archive).unsigned)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,8 @@ class Family(Protocol):
         """What must be supplied before the archive can be asked (a certificate, a token) and how; empty when
         nothing is. An archive that lacks something is skipped and named, which is no failure."""
 
-    def release_url(self, mirror: str, suite: str) -> str:
-        """The first address that a crawl of the suite asks for."""
+    def release_url(self, mirror: str, suite: str, *, unsigned: bool = False) -> str:
+        """The first address that a crawl of the suite asks for. unsigned: its archive is one that nobody signs."""
 
     def wanted(self, name: str) -> bool:
         """Whether a package of that name can be a part of a kernel, or says something of one."""

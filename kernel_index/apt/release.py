@@ -121,6 +121,13 @@ def _date(text: str) -> datetime.datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
 
 
+def size_of(text: str) -> int:
+    """A size in bytes as lists write it: digits and nothing else. Raises ValueError."""
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(f"{text!r} is no size")
+    return int(text)
+
+
 def _files(text: str) -> tuple[ListedFile, ...]:
     files = []
     for line in text.splitlines():
@@ -128,5 +135,5 @@ def _files(text: str) -> tuple[ListedFile, ...]:
             digest, size_bytes, path = line.split()
             if not _DIGEST.match(digest):
                 raise ValueError(f"no SHA-256: {digest!r}")
-            files.append(ListedFile(path, int(size_bytes), digest))
+            files.append(ListedFile(path, size_of(size_bytes), digest))
     return tuple(files)

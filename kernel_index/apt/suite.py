@@ -21,7 +21,15 @@ from kdriver.core.errors import DownloadError, IntegrityError
 from kdriver.core.http import StatusError, redact, translated
 from kdriver.packages.deb822 import parse_stanza
 from kernel_index.apt.openpgp import verified_text
-from kernel_index.apt.release import ListedFile, Release, StaleError, check_release, check_still_valid, parse_release
+from kernel_index.apt.release import (
+    ListedFile,
+    Release,
+    StaleError,
+    check_release,
+    check_still_valid,
+    parse_release,
+    size_of,
+)
 from kernel_index.suites import BinaryPackage, Question, SuiteFetch, SuiteRecord
 
 logger = logging.getLogger(__name__)
@@ -54,7 +62,9 @@ class SuiteRequest:
     def asked(self) -> str:
         """What a state of the suite must answer: the same lists, signed by the same keys."""
         archive = self.question.archive
-        keys = hashlib.sha256(" ".join(sorted(archive.signed_by)).encode()).hexdigest()[:16]
+        # Of an archive that nobody signs the row has no keys, or they do not count.
+        pinned = "unsigned" if archive.unsigned else " ".join(sorted(archive.signed_by))
+        keys = hashlib.sha256(pinned.encode()).hexdigest()[:16]
         return " ".join((*archive.components, *self.architectures, keys, self.revision))
 
     @property
@@ -84,9 +94,9 @@ class _Answer:
     bytes_read: int
 
 
-def inrelease_url(mirror: str, suite: str) -> str:
-    """Where a suite's signed Release lies on a mirror."""
-    return f"{mirror}/dists/{quote(suite)}/InRelease"
+def release_url(mirror: str, suite: str, *, unsigned: bool = False) -> str:
+    """Where a suite's Release lies on a mirror, signed; or the plain one, which archives that nobody signs have."""
+    return f"{mirror}/dists/{quote(suite)}/{'Release' if unsigned else 'InRelease'}"
 
 
 def fetch_suite(request: SuiteRequest) -> SuiteFetch:
@@ -115,7 +125,7 @@ def fetch_suite(request: SuiteRequest) -> SuiteFetch:
 
 def _fetch_from(mirror: str, request: SuiteRequest) -> SuiteFetch:
     question = request.question
-    url = inrelease_url(mirror, question.source.suite)
+    url = release_url(mirror, question.source.suite, unsigned=bool(question.archive.unsigned))
     answer = question.http.retrying(url, lambda: _ask(url, mirror, request))
     today = question.now.date().isoformat()
     if answer.body is None:
@@ -141,6 +151,7 @@ def _fetch_from(mirror: str, request: SuiteRequest) -> SuiteFetch:
         asked=request.asked,
         lists=tuple(_kept_lists(lists, not_carried, request)),
         stale=valid_until if _is_past(release.valid_until, request) else "",
+        authenticated=not question.archive.unsigned,
         without=tuple(sorted({_architecture(entry) for entry in not_carried})),
     )
     return SuiteFetch(record, "fetched", answer.bytes_read + bytes_read, read)
@@ -239,14 +250,17 @@ def _is_past(valid_until: datetime.datetime | None, request: SuiteRequest) -> bo
 
 def _verified_release(body: bytes, request: SuiteRequest) -> Release:
     row, archive = request.question.row, request.question.archive
-    text = verified_text(
-        body,
-        keyrings=[keyring for keyring in (archive.keyring, row.keyring) if keyring is not None],
-        keyring_package=archive.keyring_package or row.keyring_package,
-        signed_by=archive.signed_by,
-        subject=request.subject,
-        archived=archive.archived,
-    )
+    if archive.unsigned:
+        text = body.decode("utf-8", "replace")
+    else:
+        text = verified_text(
+            body,
+            keyrings=[keyring for keyring in (archive.keyring, row.keyring) if keyring is not None],
+            keyring_package=archive.keyring_package or row.keyring_package,
+            signed_by=archive.signed_by,
+            subject=request.subject,
+            archived=archive.archived,
+        )
     release = parse_release(text, subject=request.subject)
     check_release(release, suite=request.question.source.suite, now=request.question.now, subject=request.subject)
     _is_past(release.valid_until, request)
@@ -476,10 +490,10 @@ def _package(fields: Mapping[str, str]) -> BinaryPackage:
         source=fields.get("Source", fields["Package"]).split(" ", 1)[0],
         depends=fields.get("Depends", ""),
         path=path,
-        size_bytes=int(fields["Size"]),
+        size_bytes=size_of(fields["Size"]),
         sha256=fields.get("SHA256", "").lower(),
         sha512="" if "SHA256" in fields else fields["SHA512"].lower(),
     )
 
 
-__all__ = ["HEAD_BYTES", "StaleError", "SuiteRequest", "fetch_suite", "inrelease_url", "read_packages"]
+__all__ = ["HEAD_BYTES", "StaleError", "SuiteRequest", "fetch_suite", "read_packages", "release_url"]

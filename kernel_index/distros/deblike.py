@@ -20,7 +20,7 @@ from kdriver.core.kernel import Kernel, Package, PackageRole
 from kdriver.packages.deb822 import Relation, parse_relations
 from kdriver.packages.versions import satisfies, version_key
 from kernel_index.apt.host import host_mirrors
-from kernel_index.apt.suite import SuiteRequest, fetch_suite, inrelease_url
+from kernel_index.apt.suite import SuiteRequest, fetch_suite, release_url
 from kernel_index.suites import BinaryPackage, Question, Suite, SuiteFetch
 from kernel_index.table import Archive, DistroRow
 
@@ -41,6 +41,7 @@ class Offer:
     suite: str
     checked: str
     automatic: bool
+    authenticated: bool = True
 
 
 @dataclass(slots=True)
@@ -54,8 +55,8 @@ class _Closure:
 
 
 class Offers:
-    """The packages of all suites for one architecture by name, newest first; of equal versions those of the earlier
-    suite first."""
+    """The packages of all suites for one architecture by name, newest first; of equal versions those that a
+    signature vouches for first, then those of the earlier suite."""
 
     def __init__(self, suites: Sequence[Suite], deb_arch: str) -> None:
         self._by_name: dict[str, list[Offer]] = {}
@@ -64,10 +65,11 @@ class Offers:
             of_arch = (package for package in suite.packages if package.arch in (deb_arch, "all"))
             # A package for all architectures stands in the list of each of them.
             for package in dict.fromkeys(of_arch):
-                offer = Offer(package, record.archive, record.suite, record.checked, record.automatic)
+                place = (record.archive, record.suite, record.checked)
+                offer = Offer(package, *place, record.automatic, record.authenticated)
                 self._by_name.setdefault(package.name, []).append(offer)
         for offers in self._by_name.values():
-            offers.sort(key=lambda offer: version_key(offer.package.version), reverse=True)
+            offers.sort(key=lambda offer: (version_key(offer.package.version), offer.authenticated), reverse=True)
 
     def names(self) -> Iterable[str]:
         """All names."""
@@ -100,9 +102,9 @@ class DebianLike:
     revision = "2"
     """Another one whenever `wanted_pattern` changes: what was kept of a list is then read anew."""
 
-    def release_url(self, mirror: str, suite: str) -> str:
+    def release_url(self, mirror: str, suite: str, *, unsigned: bool = False) -> str:
         """Family.release_url."""
-        return inrelease_url(mirror, suite)
+        return release_url(mirror, suite, unsigned=unsigned)
 
     def suites(self, row: DistroRow, archive: Archive) -> tuple[str, ...]:
         """Family.suites: as the row says."""
@@ -235,6 +237,7 @@ class DebianLike:
             packages=tuple(_package(role, offer) for role, offer in sorted(closure.parts.items(), key=_role_order)),
             compiler=closure.compiler,
             libc=closure.libc,
+            authenticated=all(offer.authenticated for offer in closure.parts.values()),
             last_seen=max(offer.checked for offer in (headers, image) if offer is not None),
         )
 
@@ -352,4 +355,5 @@ def _package(role: PackageRole, offer: Offer) -> Package:
         size_bytes=package.size_bytes,
         sha256=package.sha256,
         sha512=package.sha512,
+        authenticated=offer.authenticated,
     )

@@ -99,8 +99,9 @@ class RpmLike:
         del row, archive
         return ""
 
-    def release_url(self, mirror: str, suite: str) -> str:
-        """Family.release_url."""
+    def release_url(self, mirror: str, suite: str, *, unsigned: bool = False) -> str:
+        """Family.release_url: signed or not, the same."""
+        del unsigned
         return repomd_url(mirror, suite)
 
     def wanted(self, name: str) -> bool:

@@ -28,7 +28,10 @@ def publish(
     architectures: Sequence[str] = ("amd64",),
     compress: str = ". gzip xz",
 ) -> None:
-    """A suite of these packages below `root`, signed. compress: the forms of each list, in apt-ftparchive's words."""
+    """A suite of these packages below `root`, signed, with the plain Release beside.
+
+    compress: the forms of each list, in apt-ftparchive's words.
+    """
     for entry in entries:
         _pack(entry, root)
     components = sorted({entry.component for entry in entries})
@@ -50,6 +53,7 @@ def publish(
     options = [word for name, value in fields.items() for word in ("-o", f"APT::FTPArchive::Release::{name}={value}")]
     options += ["-o", "APT::FTPArchive::DoByHash=true"]
     release = _run(*options, "release", str(root / "dists" / suite))
+    (root / "dists" / suite / "Release").write_text(release)
     (root / "dists" / suite / "InRelease").write_bytes(key.sign(release))
 
 

@@ -135,3 +135,58 @@ def test_a_list_that_changed_after_its_release_was_signed_is_refused(
     said = capsys.readouterr().err
     assert "was promised" in said and "hint: " in said
     assert not load_kernels()
+
+
+def test_kernels_of_an_archive_that_nobody_signs_are_unauthenticated(
+    mirror: FileServer, key: SigningKey, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = mirror.root.parent / "distros.toml"
+    row = table.read_text()
+    pin = f'signed_by = ["{key.fingerprint}"]'
+    unsigned = row.replace(pin, 'unsigned = "made at home"', 1)
+    publish(mirror.root / "debian", CODENAME, kernel(), key)
+    table.write_text(unsigned)
+    (mirror.root / f"debian/dists/{CODENAME}/InRelease").rename(mirror.root / "InRelease")
+    assert run(["index", "update", "--distro", "debian99", "--dry-run", "--json"]) == 0
+    (planned,) = json.loads(capsys.readouterr().out)
+    assert planned["suites"][0]["urls"] == [f"{mirror.url}/debian/dists/{CODENAME}/Release"]
+    for one in updated("debian99", capsys).values():
+        assert len(one.packages) == 4 and closure(one, mirror)
+        assert not one.authenticated and not any(package.authenticated for package in one.packages)
+
+    table.write_text(row)
+    (mirror.root / "InRelease").rename(mirror.root / f"debian/dists/{CODENAME}/InRelease")
+    for one in updated("debian99", capsys).values():
+        assert one.authenticated and all(package.authenticated for package in one.packages)
+
+
+def test_of_equal_packages_the_signed_one_is_taken(
+    mirror: FileServer, key: SigningKey, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = mirror.root.parent / "distros.toml"
+    text = table.read_text()
+    home = """
+[debian99.archives.home]
+folder = "home"
+mirrors = ["http://mirror.invalid/home"]
+suites = ["home"]
+components = ["main"]
+unsigned = "made at home"
+"""
+    # The unsigned archive stands first, so that only its lack of a signature puts it second.
+    table.write_text(text.replace("[debian99.archives.main]", f"{home.strip()}\n[debian99.archives.main]"))
+    only_image = [one for one in kernel("6.1.0-57", "6.1.200-1", flavours=("amd64",)) if "headers" not in one.name]
+    publish(mirror.root / "debian", CODENAME, [*kernel(flavours=("amd64",)), *only_image], key)
+    publish(mirror.root / "home", "home", kernel("6.1.0-57", "6.1.200-1", flavours=("amd64",)), key)
+    assert run(["index", "update", "--distro", "debian99", "--json"]) == 0
+    capsys.readouterr()
+    found = {one.release: one for one in load_kernels()}
+    assert found["6.1.0-56-amd64"].authenticated
+    mixed = found["6.1.0-57-amd64"]
+    assert not mixed.authenticated
+    assert {package.name: package.authenticated for package in mixed.packages} == {
+        "linux-headers-6.1.0-57-amd64": False,
+        "linux-headers-6.1.0-57-common": False,
+        "linux-kbuild-6.1": True,
+        "linux-image-6.1.0-57-amd64": True,
+    }

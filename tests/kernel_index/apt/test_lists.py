@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kdriver.core.errors import IntegrityError
+from kdriver.core.errors import ExitCode, IntegrityError
 from kdriver.core.http import Http
 from kernel_index.apt.release import ListedFile, Release
 from kernel_index.apt.suite import SuiteRequest, read_list, wanted_stanzas
@@ -96,3 +96,12 @@ def test_a_path_that_leads_out_of_the_archive_is_refused(path: str) -> None:
     with pytest.raises(IntegrityError, match="leads out of the archive") as caught:
         read(text, "", len(text))
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("size", ["-1", "-0", "+1", "1_000", "1e3", "many", "\u0662", "9" * 5000])
+def test_a_size_that_is_no_number_of_bytes_is_refused(size: str) -> None:
+    entry = Entry("linux-image-6.1.0-1-amd64", "6.1-1")
+    text = entry.stanza().replace(f"Size: {len(entry.content)}", f"Size: {size}").encode()
+    with pytest.raises(IntegrityError, match=f"the entry of {entry.name} is malformed") as caught:
+        read(text, "", len(text))
+    assert caught.value.hint and caught.value.exit_code == ExitCode.INTEGRITY

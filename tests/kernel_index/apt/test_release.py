@@ -44,6 +44,7 @@ def test_architecture_all_is_not_separate_where_the_release_says_so() -> None:
         pytest.param(TEXT.replace("Sat, 21 Nov 2026 02:10:46", "soon"), "malformed", id="bad-date"),
         pytest.param(TEXT.replace("a" * 64, "a" * 32), "no SHA-256", id="short-digest"),
         pytest.param(TEXT.replace("995799", "many"), "malformed", id="bad-size"),
+        pytest.param(TEXT.replace("995799", "-1"), "malformed", id="negative-size"),
         pytest.param("nothing", "malformed", id="no-fields"),
     ],
 )
