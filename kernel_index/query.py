@@ -68,7 +68,7 @@ def find_keys(keys: Iterable[str], path: Path | None = None) -> tuple[Kernel, ..
         for key in sorted(set(keys)):
             held = [one for one in store.kernels(name=key) if one.key == key]
             twin = None if held else _twin(store, None, key, _arch_of(key))
-            found += held or ([twin] if twin is not None and twin.key == key else [])
+            found += held or ([twin] if twin is not None else [])
     return tuple(sorted(found, key=_in_order))
 
 
@@ -90,7 +90,9 @@ def _twin(store: Store, distro: str | None, kernel: str | None, arch: str) -> Ke
         ids = [one.id for one in rows if one.family in rebuilds]
         twin = find_twin(store.kernels(releases=ids, arch=arch, name=release), release, arch, family)
         if row is not None and twin is not None:
-            return as_twin(twin, row)
+            alias = as_twin(twin, row)
+            # A key also says the package version, which the twin's may not be.
+            return alias if kernel in (alias.key, alias.release) else None
     return None
 
 

@@ -79,6 +79,7 @@ def test_a_twin_without_headers_does_not_serve(index: Path) -> None:
         pytest.param("rhel9", RELEASE, id="another-release"),
         pytest.param("rhel8", "6.1.0-56-amd64", id="no-enterprise-kernel"),
         pytest.param("almalinux8", RELEASE, id="not-a-family-with-twins"),
+        pytest.param("rhel8", f"rhel/x86_64/{RELEASE}/{VERSION}.1", id="another-version"),
     ],
 )
 def test_anything_else_has_no_twin(index: Path, distro: str, name: str) -> None:
