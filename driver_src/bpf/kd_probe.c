@@ -55,10 +55,15 @@
 #define KD_READ_KERNEL_STR(to, len, from) bpf_probe_read_kernel_str(to, len, from)
 #define KD_READ_USER_STR(to, len, from) bpf_probe_read_user_str(to, len, from)
 #else
+/*
+ * One helper for both before 5.5, which reads the kernel's memory too when a caller of ours names some: an address of the upper half
+ * becomes NULL, which cannot be read. Without a branch: around a call of the helper it makes the verifier forget the length's bounds.
+ */
+#define KD_LOWER_HALF(from) ((const void *)((u64)(from) & ~(u64)((s64)(from) >> 63)))
 #define KD_READ_KERNEL(to, len, from) bpf_probe_read(to, len, from)
-#define KD_READ_USER(to, len, from) bpf_probe_read(to, len, from)
+#define KD_READ_USER(to, len, from) bpf_probe_read(to, len, KD_LOWER_HALF(from))
 #define KD_READ_KERNEL_STR(to, len, from) bpf_probe_read_str(to, len, from)
-#define KD_READ_USER_STR(to, len, from) bpf_probe_read_str(to, len, from)
+#define KD_READ_USER_STR(to, len, from) bpf_probe_read_str(to, len, KD_LOWER_HALF(from))
 #endif
 
 #include "kd_bpf.h"

@@ -79,13 +79,19 @@ static void usage_parse(const char *status, const char *stat, struct usage *usag
 	usage->pgft_maj = strtoull(stat_field(stat, 12), NULL, 10);
 }
 
+/* thread-self came with 3.17. Kernels without statx are taken to lack it too: only single threads are asked about there. */
+static const char *own_stat_path(void)
+{
+	return helper_has_statx ? "/proc/thread-self/stat" : "/proc/self/stat";
+}
+
 void usage_read(struct usage *usage)
 {
 	static char status[8192], stat[2048];
 
 	if (self.status_fd < 0) {
 		self.status_fd = (int)call4(K_OPENAT, AT_FDCWD, "/proc/self/status", O_RDONLY | O_CLOEXEC, 0);
-		self.stat_fd = (int)call4(K_OPENAT, AT_FDCWD, "/proc/thread-self/stat", O_RDONLY | O_CLOEXEC, 0);
+		self.stat_fd = (int)call4(K_OPENAT, AT_FDCWD, own_stat_path(), O_RDONLY | O_CLOEXEC, 0);
 	}
 	if (!reread(self.status_fd, status, sizeof(status)) || !reread(self.stat_fd, stat, sizeof(stat)))
 		case_error("/proc/self/status or stat cannot be read");

@@ -15,6 +15,7 @@ struct kd_regs {
 };
 
 #define KD_TS_COMPAT 0x0002 /* thread_info.status: an i386 compat call is under way */
+#define KD_MM_SHMEMPAGES 3 /* index in mm_struct.rss_stat, where it is in there */
 #define KD_STACK_SIZE 16384 /* THREAD_SIZE without KASAN */
 
 /* Numbers of calls that end under another number than they began. */

@@ -47,6 +47,19 @@ static KD_INLINE s64 kd_mm_counter(struct mm_struct *mm, u32 member)
 #endif
 }
 
+/* Pages of shared memory, which counted as pages of files until 4.4; RHEL 7.3 keeps their counter outside the array. */
+static KD_INLINE s64 kd_mm_shmem(struct mm_struct *mm)
+{
+#if defined(KD_MM_SHMEM__COUNTER)
+	return kd_mm_counter(mm, KD_MM_SHMEMPAGES);
+#elif defined(KD_MM_SHMEM__APART)
+	return KD_GET(mm, mm_shmempages.counter);
+#else
+	(void)mm;
+	return 0;
+#endif
+}
+
 /* kernel_cap_t is one number since 6.3 and was two halves before: the same bytes on a little-endian machine. */
 static KD_INLINE u64 kd_cap_bits(void *set)
 {

@@ -7,6 +7,7 @@
 #define KD_NET_H
 
 #define KD_UNIX_PATH_MAX 108
+#define KD_V4_MAPPED 0xffff0000u /* third word of ::ffff:a.b.c.d as it lies in memory */
 
 /* The two ends of a TCP or UDP socket; addresses in network order, ports in host order. */
 struct kd_ends {
@@ -111,6 +112,11 @@ static KD_INLINE void kd_sock_ends(struct sock *sk, u16 family, struct kd_ends *
 		/* not pinet6->saddr: an IPv4 connection over this socket sets that only after its first segment */
 		kd_read_kernel(ends->own, KD_ADDR(sk, __sk_common.skc_v6_rcv_saddr), 16);
 		kd_read_kernel(ends->other, KD_ADDR(sk, __sk_common.skc_v6_daddr), 16);
+		/* ... and on old kernels (RHEL 7) the other field as well */
+		if (!ends->own[3] && !ends->own[2] && ends->other[2] == KD_V4_MAPPED && !ends->other[1]) {
+			ends->own[2] = KD_V4_MAPPED;
+			ends->own[3] = KD_GET_STALE(inet, inet_saddr);
+		}
 	}
 }
 

@@ -8,7 +8,6 @@
 #define KD_MM_FILEPAGES 0
 #define KD_MM_ANONPAGES 1
 #define KD_MM_SWAPENTS 2
-#define KD_MM_SHMEMPAGES 3
 #define KD_PAGE_KB 4
 #define KD_RLIMIT_NOFILE 7
 #define KD_CGROUP_PARTS 8
@@ -138,11 +137,10 @@ static KD_INLINE u64 kd_val_task_vm_size(struct kd_fill *c)
 	return mm ? KD_GET(mm, total_vm) * KD_PAGE_KB : 0;
 }
 
-static KD_INLINE u64 kd_mm_pages(struct mm_struct *mm, u32 member)
+/* A counter may be below zero for a moment. */
+static KD_INLINE u64 kd_pages(s64 counter)
 {
-	s64 pages = kd_mm_counter(mm, member);
-
-	return pages > 0 ? pages : 0;
+	return counter > 0 ? counter : 0;
 }
 
 static KD_INLINE u64 kd_val_task_vm_rss(struct kd_fill *c)
@@ -151,8 +149,8 @@ static KD_INLINE u64 kd_val_task_vm_rss(struct kd_fill *c)
 
 	if (!mm)
 		return 0;
-	return (kd_mm_pages(mm, KD_MM_FILEPAGES) + kd_mm_pages(mm, KD_MM_ANONPAGES) +
-		kd_mm_pages(mm, KD_MM_SHMEMPAGES)) *
+	return (kd_pages(kd_mm_counter(mm, KD_MM_FILEPAGES)) + kd_pages(kd_mm_counter(mm, KD_MM_ANONPAGES)) +
+		kd_pages(kd_mm_shmem(mm))) *
 	       KD_PAGE_KB;
 }
 
@@ -160,7 +158,7 @@ static KD_INLINE u64 kd_val_task_vm_swap(struct kd_fill *c)
 {
 	struct mm_struct *mm = KD_GET(kd_task(c), mm);
 
-	return mm ? kd_mm_pages(mm, KD_MM_SWAPENTS) * KD_PAGE_KB : 0;
+	return mm ? kd_pages(kd_mm_counter(mm, KD_MM_SWAPENTS)) * KD_PAGE_KB : 0;
 }
 
 static KD_INLINE u64 kd_val_task_tty(struct kd_fill *c)

@@ -101,6 +101,11 @@ static KD_INLINE s64 kd_mm_counter(struct mm_struct *mm, u32 member)
 	return KD_GET(counter, count);
 }
 
+static KD_INLINE s64 kd_mm_shmem(struct mm_struct *mm)
+{
+	return kd_mm_counter(mm, KD_MM_SHMEMPAGES);
+}
+
 static KD_INLINE u64 kd_cap_bits(void *set)
 {
 	u64 bits = 0;
