@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from builder.headers import HeaderTree
+from builder.kinds.relocations import without_plt_calls
 from builder.kinds.step import Workplace
 from builder.probes import HEADER, ProbeResult
 from builder.toolchain import Compiler
@@ -33,9 +34,10 @@ def strip_argv(module: Path, out: Path) -> list[str]:
 
 
 def build_kmod(work: Workplace, tree: HeaderTree, probes: ProbeResult, compiler: Compiler, name: str) -> Path:
-    """Compile and strip; the result's path. Raises StepError (compile)."""
+    """Compile, strip and make old loaders content; the result's path. Raises StepError (compile)."""
     (work.root / "gen" / HEADER).write_text(probes.header())
     work.run(make_argv(build_dir=tree.build_dir, root=work.root, name=name, compiler=compiler), reads=(tree.root,))
     out = work.root / "kdriver.ko"
     work.run(strip_argv(work.root / "kmod" / f"{name}.ko", out))
+    out.write_bytes(without_plt_calls(out.read_bytes()))
     return out
