@@ -14,6 +14,11 @@ struct kd_regs {
 	u64 orig_ax, ip, cs, flags, sp, ss;
 };
 
+/*
+ * execve of x86_64. A task that it puts into a 32-bit image leaves the call as a compat task, with this number on kernels before 4.12.
+ * What has the number in i386 calls is oldolduname, which no libc makes.
+ */
+#define KD_NATIVE_EXECVE 59
 #define KD_TS_COMPAT 0x0002 /* thread_info.status: an i386 compat call is under way */
 #define KD_MM_SHMEMPAGES 3 /* index in mm_struct.rss_stat, where it is in there */
 #define KD_STACK_SIZE 16384 /* THREAD_SIZE without KASAN */

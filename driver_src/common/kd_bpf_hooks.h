@@ -134,12 +134,15 @@ static KD_INLINE void kd_set_args(struct kd_scratch *s, u32 compat)
 static KD_INLINE int kd_call(void *ctx, void *selection, u64 call, s64 ret, struct kd_regs *regs, int at_exit)
 {
 	u32 compat = kd_thread_is_compat(kd_task_now());
-	u32 key = compat ? call + KD_CALL_COMPAT : call;
 	struct kd_scratch *s;
 	u32 *selected;
+	u32 key;
 
 	if (call >= KD_CALL_NUMBERS)
 		return 0;
+	if (at_exit && call == KD_NATIVE_EXECVE)
+		compat = 0;
+	key = compat ? call + KD_CALL_COMPAT : call;
 	selected = bpf_map_lookup_elem(selection, &key);
 	if (!selected || !*selected)
 		return 0;

@@ -46,9 +46,6 @@
 /* The largest block, whatever the ring could take: two parameters of the largest capture length. */
 #define KD_BLOCK_LIMIT (2 * KD_BLOCK_MAX)
 
-/* The number that a task in a 32-bit image has in its registers after execve of it, on kernels before 4.12. */
-#define KD_NATIVE_EXECVE __NR_execve
-
 DEFINE_PER_CPU(unsigned long, kd_hits);
 
 /* How an event is treated besides its parameters. */
