@@ -37,7 +37,7 @@ def host_mirrors(
 
     A host of another release of the same family serves as well: its mirror carries both. Empty on hosts of
     another family. An archive that the host's sources do not name is left out. Backports lie on the main
-    archive's mirror whether or not the host takes packages from there.
+    archive's mirror whether or not the host takes packages from there, and so do the optional suites of its folder.
     """
     if os_release.get("ID") != row.family:
         return {}
@@ -53,6 +53,10 @@ def host_mirrors(
                 rank = _rank(source, archive)
                 if rank is not None:
                     found.setdefault(archive.id, []).append((rank, source.uri.rstrip("/")))
+    for archive in row.archives:
+        beside = [other.id for other in row.archives if other.id in found and other.folder == archive.folder]
+        if archive.optional and not archive.archived and archive.id not in found and beside:
+            found[archive.id] = found[beside[0]]
     return {
         archive: tuple(dict.fromkeys(uri for _, uri in sorted(uris, key=lambda ranked: ranked[0])))
         for archive, uris in found.items()

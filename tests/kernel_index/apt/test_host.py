@@ -44,6 +44,7 @@ def mirrors(tmp_path: Path, files: dict[str, str], os_release: dict[str, str] = 
 def test_deb822_sources_are_read(tmp_path: Path) -> None:
     assert mirrors(tmp_path, {"sources.list.d/debian.sources": DEB822}) == {
         "main": ("http://mirror.corp.example/debian",),
+        "proposed": ("http://mirror.corp.example/debian",),
         "security": ("http://mirror.corp.example/debian-security",),
     }
 
@@ -58,6 +59,7 @@ deb http://one.example/debian-security bookworm-security main
 """
     assert mirrors(tmp_path, {"sources.list": text}) == {
         "main": ("http://one.example/debian", "https://two.example/debian"),
+        "proposed": ("http://one.example/debian", "https://two.example/debian"),
         "security": ("http://one.example/debian-security",),
     }
 
@@ -65,12 +67,12 @@ deb http://one.example/debian-security bookworm-security main
 def test_a_host_of_another_release_serves_as_well(tmp_path: Path) -> None:
     text = DEB822.replace("bookworm", "trixie")
     trixie = {"ID": "debian", "VERSION_CODENAME": "trixie"}
-    assert set(mirrors(tmp_path, {"sources.list.d/debian.sources": text}, trixie)) == {"main", "security"}
+    assert set(mirrors(tmp_path, {"sources.list.d/debian.sources": text}, trixie)) == {"main", "proposed", "security"}
 
 
 def test_suites_named_by_their_state_are_understood(tmp_path: Path) -> None:
     text = "deb http://a.example/debian stable main\ndeb http://a.example/debian-security stable-security main\n"
-    assert set(mirrors(tmp_path, {"sources.list": text})) == {"main", "security"}
+    assert set(mirrors(tmp_path, {"sources.list": text})) == {"main", "proposed", "security"}
 
 
 def test_a_third_partys_repository_is_not_a_mirror(tmp_path: Path) -> None:
@@ -80,7 +82,15 @@ deb https://download.vendor.example/linux/debian bookworm stable
 deb https://apt.vendor.example/debian bookworm-vendor main
 deb http://one.example/debian bookworm main
 """
-    assert mirrors(tmp_path, {"sources.list": text}) == {"main": ("http://one.example/debian",)}
+    only = ("http://one.example/debian",)
+    assert mirrors(tmp_path, {"sources.list": text}) == {"main": only, "proposed": only}
+
+
+def test_optional_suites_lie_on_the_mirror_of_their_folder(tmp_path: Path) -> None:
+    security = "deb http://one.example/debian-security bookworm-security main\n"
+    assert set(mirrors(tmp_path / "without", {"sources.list": security})) == {"security"}
+    both = mirrors(tmp_path / "with", {"sources.list": security + "deb http://one.example/debian bookworm main\n"})
+    assert both["proposed"] == both["main"]
 
 
 def test_the_likelier_address_comes_first(tmp_path: Path) -> None:
@@ -102,7 +112,7 @@ def test_media_and_files_are_skipped(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_said_and_skipped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     files = {"sources.list.d/a.sources": "Types deb\n", "sources.list.d/b.sources": DEB822}
     with caplog.at_level(logging.WARNING):
-        assert set(mirrors(tmp_path, files)) == {"main", "security"}
+        assert set(mirrors(tmp_path, files)) == {"main", "proposed", "security"}
     assert "a.sources: cannot be read" in caplog.text
 
 
