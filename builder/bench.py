@@ -91,6 +91,8 @@ class Bench:
         evidence = tree.evidence
         require_libc(evidence.glibc, evidence.glibc_tool, self.executor.libc())
         compiler = gcc_for(evidence)
+        if self.source.foreign is not None:
+            return Prepared(tree, compiler, ProbeResult(()))
         self.on_step(plan, "compile probes")
         log = self.log(plan).with_name("probes.log")
         probes = run_probes(

@@ -33,20 +33,10 @@ def find_warnings(log: str, kind: DriverKind, harmless: tuple[Harmless, ...]) ->
 def check_module(
     module: ModuleFacts, *, release: str, exported: dict[str, int], modversions: bool, driver: DriverVersion, name: str
 ) -> list[str]:
-    """A module against the kernel that it was built for. exported: the kernel's Module.symvers."""
-    problems = []
-    if module.release != release:
-        problems.append(f"vermagic is of {module.release or 'no kernel'}, {release} was asked for")
-    if modversions and not module.versions:
-        problems.append("the kernel wants symbol CRCs, the module has none")
-    mismatches = compare_symbols(module, exported)
-    problems += [str(one) for one in mismatches[:_MOST_LISTED]]
-    if len(mismatches) > _MOST_LISTED:
-        problems.append(f"and {len(mismatches) - _MOST_LISTED} more symbols")
+    """A module of kdriver's against the kernel that it was built for. exported: the kernel's Module.symvers."""
+    problems = check_fit(module, release=release, exported=exported, modversions=modversions, name=name)
     if module.value("license") not in GPL_COMPATIBLE:
         problems.append(f"the license {module.value('license')!r} is not compatible with the kernel's")
-    if module.value("name") not in ("", name):
-        problems.append(f"the module is called {module.value('name')}, {name} was asked for")
     expected = {
         "version": driver.version,
         "kd_api": driver.api,
@@ -57,6 +47,26 @@ def check_module(
     for key, value in expected.items():
         if module.value(key) != value:
             problems.append(f"modinfo {key} is {module.value(key) or 'missing'}, {value} was expected")
+    return problems
+
+
+def check_fit(
+    module: ModuleFacts, *, release: str, exported: dict[str, int], modversions: bool, name: str
+) -> list[str]:
+    """Whether a module, whoever wrote it, is one that the kernel can load. exported: the kernel's Module.symvers."""
+    problems = []
+    if module.release != release:
+        problems.append(f"vermagic is of {module.release or 'no kernel'}, {release} was asked for")
+    if modversions and not module.versions:
+        problems.append("the kernel wants symbol CRCs, the module has none")
+    mismatches = compare_symbols(module, exported)
+    problems += [str(one) for one in mismatches[:_MOST_LISTED]]
+    if len(mismatches) > _MOST_LISTED:
+        problems.append(f"and {len(mismatches) - _MOST_LISTED} more symbols")
+    if not module.value("license"):
+        problems.append("modinfo names no license")
+    if module.value("name").replace("-", "_") not in ("", name):
+        problems.append(f"the module is called {module.value('name')}, {name} was asked for")
     return problems
 
 
@@ -84,6 +94,21 @@ def check_core(path: Path, programs: tuple[str, ...] = ()) -> list[str]:
             problems.append("section .BTF.ext holds no CO-RE relocations: accesses would not fit any other kernel")
     except IntegrityError as error:
         problems.append(error.message)
+    return problems
+
+
+def check_programs(path: Path) -> list[str]:
+    """An eBPF object of whoever wrote it: it holds programs, a licence and types."""
+    found = read_object(path)
+    problems = []
+    if found.machine != "EM_BPF":
+        problems.append(f"the object is for {found.machine}, not for eBPF")
+    if not [name for name in found.programs if name != ".text"]:
+        problems.append("the object holds no programs")
+    if not found.text("license"):
+        problems.append("the object has no section license")
+    if ".BTF" not in found.sections:
+        problems.append("the object has no section .BTF; compile it with -g")
     return problems
 
 

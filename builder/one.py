@@ -12,13 +12,15 @@ from pathlib import Path
 from builder import checks
 from builder.bench import Bench, Prepared
 from builder.failure import Failure, StepError
+from builder.foreign import ForeignDriver
 from builder.kinds.bpf import build_bpf
 from builder.kinds.core import build_core
+from builder.kinds.foreign import Places, build_foreign
 from builder.kinds.kmod import build_kmod
 from builder.kinds.step import Workplace
 from builder.plan import BuildPlan
 from builder.recipe import Recipe, make_recipe
-from builder.source import copy_source
+from builder.source import DriverSource, copy_source
 from builder.store import Stored, find_stored, put
 from builder.toolchain import Compiler, Llvm, find_llvm, gcc_for, load_table
 from kdriver.core.artifact import Artifact, DriverKind
@@ -58,7 +60,7 @@ def _build(
         copy_source(bench.source, plan.kind, bench.generated, root)
         hidden = () if prepared is None else (prepared.tree.root / "usr" / "src",)
         work = Workplace(root, log, bench.executor, recipe.compiler, hidden)
-        file = _compile(plan, work, compiler, prepared)
+        file = _compile(plan, bench, work, compiler, prepared)
         bench.on_step(plan, "check")
         vermagic = _check(plan, bench, file, prepared, work)
         content = file.read_bytes()
@@ -68,7 +70,14 @@ def _build(
         shutil.rmtree(root, ignore_errors=True)
 
 
-def _compile(plan: BuildPlan, work: Workplace, compiler: Compiler | Llvm, prepared: Prepared | None) -> Path:
+def _compile(
+    plan: BuildPlan, bench: Bench, work: Workplace, compiler: Compiler | Llvm, prepared: Prepared | None
+) -> Path:
+    foreign = bench.source.foreign
+    part = foreign.part(plan.kind) if foreign is not None else None
+    if foreign is not None and part is not None:
+        places = Places(work.root, prepared.tree if prepared is not None else None, compiler)
+        return build_foreign(work, foreign, part, places)
     if prepared is None:
         assert isinstance(compiler, Llvm)
         return build_core(work, compiler, plan.name)
@@ -80,6 +89,8 @@ def _compile(plan: BuildPlan, work: Workplace, compiler: Compiler | Llvm, prepar
 def _check(plan: BuildPlan, bench: Bench, file: Path, prepared: Prepared | None, work: Workplace) -> str:
     """Every check of the kind; the module's vermagic, empty for the others. Raises StepError (check) with all that is
     wrong."""
+    if bench.source.foreign is not None:
+        return _check_foreign(plan, bench.source.foreign, file, prepared, work)
     printed = work.log.read_text(errors="replace")
     warnings = checks.find_warnings(printed, plan.kind, load_table().harmless)
     problems = [f"the compiler warned: {work.shorten(line)}" for line in warnings[:1]]
@@ -110,6 +121,28 @@ def _check(plan: BuildPlan, bench: Bench, file: Path, prepared: Prepared | None,
     return vermagic
 
 
+def _check_foreign(
+    plan: BuildPlan, driver: ForeignDriver, file: Path, prepared: Prepared | None, work: Workplace
+) -> str:
+    """What must hold of any driver. Warnings, versions and licences are its authors' affair."""
+    vermagic = ""
+    if prepared is not None and plan.kind is DriverKind.KMOD:
+        module = read_module(file)
+        vermagic = module.vermagic
+        problems = checks.check_fit(
+            module,
+            release=plan.kernel.release,
+            exported=read_symvers(prepared.tree.build_dir / "Module.symvers"),
+            modversions=prepared.tree.evidence.modversions,
+            name=driver.module_name,
+        )
+    else:
+        problems = checks.check_programs(file)
+    if problems:
+        raise StepError(Failure.CHECK, "; ".join(problems), hint="Read the log and driver.toml.", log=work.log)
+    return vermagic
+
+
 def _record(plan: BuildPlan, bench: Bench, recipe: Recipe, content: bytes, seconds: float, vermagic: str) -> Artifact:
     return Artifact(
         kernel=plan.built_for,
@@ -127,4 +160,10 @@ def _record(plan: BuildPlan, bench: Bench, recipe: Recipe, content: bytes, secon
         built_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         vermagic=vermagic,
         twin_of=plan.twin_of,
+        file=_file_name(plan, bench.source),
     )
+
+
+def _file_name(plan: BuildPlan, source: DriverSource) -> str:
+    part = source.foreign.part(plan.kind) if source.foreign is not None else None
+    return Path(part.file).name if part is not None else ""

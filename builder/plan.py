@@ -66,13 +66,15 @@ def plan_builds(
     kinds: Iterable[DriverKind],
     source: DriverSource,
     *,
-    name: str = "kdriver",
+    name: str | None = None,
     rows: Sequence[DistroRow] = (),
 ) -> tuple[BuildPlan, ...]:
     """One plan for each kernel and kind, in the order of the kernels, then of DriverKind. What cannot be built is
-    planned with the reason why. rows: of distribution releases, which say what cannot work on their kernels.
+    planned with the reason why. name: of the module and its devices; the source has one, too. rows: of distribution
+    releases, which say what cannot work on their kernels.
     Raises ConfigError for a name that no module can have."""
-    if not _NAME.fullmatch(name):
+    name = source.name if name is None else name
+    if source.foreign is None and not _NAME.fullmatch(name):
         raise ConfigError(
             f"name {name!r}: a module's name is a lower-case letter, then letters, digits and underscores, 31 at most",
             hint="Choose a name such as kdriver_test.",

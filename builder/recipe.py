@@ -7,6 +7,7 @@ from pathlib import Path
 
 from builder.headers import HeaderTree
 from builder.kinds import bpf, core, kmod
+from builder.kinds.foreign import Places, part_commands
 from builder.kinds.step import only_source
 from builder.plan import BuildPlan
 from builder.source import DriverSource, digest_source
@@ -62,6 +63,8 @@ def make_recipe(
 def _argv(plan: BuildPlan, source: DriverSource, tree: HeaderTree | None, compiler: Compiler | Llvm) -> list[str]:
     """The compiling command as it would be in a workplace at /build with headers at /headers."""
     name = plan.name
+    if source.foreign is not None:
+        return _foreign_argv(plan, source, tree, compiler)
     if tree is not None:
         standing = tree.root
         moved = replace(
@@ -82,3 +85,21 @@ def _argv(plan: BuildPlan, source: DriverSource, tree: HeaderTree | None, compil
     assert isinstance(compiler, Llvm)
     file = _WORK / "core" / only_source(source.folder / "core").name
     return core.clang_argv(compiler, source=file, out=_WORK / "kdriver.core.o", root=_WORK, name=name)
+
+
+def _foreign_argv(
+    plan: BuildPlan, source: DriverSource, tree: HeaderTree | None, compiler: Compiler | Llvm
+) -> list[str]:
+    """All words of a foreign driver's commands, with the same names for this machine's folders."""
+    assert source.foreign is not None
+    part = source.foreign.part(plan.kind)
+    assert part is not None
+    commands = part_commands(source.foreign, part, Places(_WORK, tree, compiler))
+    moved = [(str(tree.root), str(_TREE))] if tree is not None else []
+    moved += (
+        [(compiler.resources, "/clang")] if isinstance(compiler, Llvm) else [(compiler.path, Path(compiler.path).name)]
+    )
+    words = [word for command in commands for word in command]
+    for here, there in moved:
+        words = [word.replace(here, there) for word in words]
+    return words

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import tempfile
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.foreign import ForeignDriver, is_foreign, is_plain_kbuild, plain_kbuild, read_foreign
 from kdriver.core.artifact import DriverKind, DriverVersion
 from kdriver.core.errors import ConfigError
 from kdriver.core.paths import source_dir
 
 SETTINGS = "driver.toml"
+FOREIGN = "src"
+"""The folder of a workplace that holds a foreign driver's source."""
 _FOLDERS: dict[DriverKind, tuple[str, ...]] = {
     DriverKind.KMOD: ("common", "kmod"),
     DriverKind.BPF: ("common", "kmod/probes", "bpf"),
@@ -23,15 +28,21 @@ _FOLDERS: dict[DriverKind, tuple[str, ...]] = {
 catalogue counts by what is rendered from it."""
 _SOURCE_SUFFIXES = (".c", ".h", ".S", ".toml", ".mk")
 _SOURCE_NAMES = ("Kbuild", "Makefile")
+_MADE_SUFFIXES = (".o", ".ko", ".mod", ".mod.c", ".cmd", ".o.d")
+_MADE_NAMES = ("Module.symvers", "modules.order")
+"""What kbuild leaves behind in a folder of other people's."""
 
 
 @dataclass(frozen=True, slots=True)
 class DriverSource:
-    """A folder in the shape of driver_src. kinds: which drivers it holds."""
+    """A folder in the shape of driver_src, or with a driver of another project (foreign). kinds: which drivers it
+    holds. name: what the module is called unless somebody says otherwise."""
 
     folder: Path
     version: DriverVersion
     kinds: tuple[DriverKind, ...]
+    name: str = "kdriver"
+    foreign: ForeignDriver | None = None
 
     @property
     def probes(self) -> Path:
@@ -39,32 +50,68 @@ class DriverSource:
         return self.folder / "kmod" / "probes"
 
 
-def load_source(folder: Path | None = None) -> DriverSource:
-    """Read driver.toml of a driver source (None: the one that ships with kdriver). Raises ConfigError."""
+def load_source(folder: Path | None = None, name: str | None = None) -> DriverSource:
+    """Read driver.toml of a driver source (None: the one that ships with kdriver). Raises ConfigError.
+
+    name: what the driver is called; needed for a kbuild module without a driver.toml, whose own name it then is.
+    """
     folder = (folder or source_dir("driver_src")).absolute()
     path = folder / SETTINGS
-    hint = "Name a folder in the shape of kdriver's driver_src with --driver-src."
     try:
         settings = tomllib.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise ConfigError(f"{folder}: is no driver source: it has no {SETTINGS}", hint=hint) from error
+    except FileNotFoundError:
+        return _without_settings(folder, name)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from error
-    problems = []
+    problems: list[str] = []
+    if is_foreign(settings):
+        foreign = read_foreign(settings, problems)
+        if name not in (None, foreign.name):
+            problems.append(f"the driver is called {foreign.name}, --name says {name}")
+        return _foreign_source(folder, foreign, path, problems)
     texts = {}
     for key in ("version", "api", "schema", "compat_api", "compat_schema"):
         texts[key] = str(settings.get(key, ""))
         if not isinstance(settings.get(key), str):
             problems.append(f"{key} must be a text such as 1.0.0")
     kinds = []
-    for name in settings.get("kinds", ()):
-        if name in tuple(DriverKind):
-            kinds.append(DriverKind(name))
+    for kind in settings.get("kinds", ()):
+        if kind in tuple(DriverKind):
+            kinds.append(DriverKind(kind))
         else:
-            problems.append(f"kinds: {name!r} is none of {', '.join(DriverKind)}")
+            problems.append(f"kinds: {kind!r} is none of {', '.join(DriverKind)}")
     if problems:
-        raise ConfigError(f"{path}: {'; '.join(problems)}")
-    return DriverSource(folder, DriverVersion(**texts), tuple(kinds) or tuple(DriverKind))
+        hint = "A driver of another shape has a table for each kind: docs/bring-your-own-driver.md."
+        raise ConfigError(f"{path}: {'; '.join(problems)}", hint=hint)
+    return DriverSource(folder, DriverVersion(**texts), tuple(kinds) or tuple(DriverKind), name or "kdriver")
+
+
+def _without_settings(folder: Path, name: str | None) -> DriverSource:
+    """A folder without driver.toml: a plain kbuild module, or no driver source at all."""
+    if not is_plain_kbuild(folder):
+        raise ConfigError(
+            f"{folder}: is no driver source: it has no {SETTINGS}, and no Kbuild or Makefile with obj-m",
+            hint="Name a folder as docs/bring-your-own-driver.md describes it with --driver-src.",
+        )
+    if name is None:
+        raise ConfigError(
+            f"{folder}: is a kbuild module without a {SETTINGS}: what it is called is not known",
+            hint="Say what its module is called with --name.",
+        )
+    problems: list[str] = []
+    return _foreign_source(folder, plain_kbuild(folder, name, problems), folder, problems)
+
+
+def _foreign_source(folder: Path, foreign: ForeignDriver, subject: Path, problems: list[str]) -> DriverSource:
+    problems += [
+        f"{part.kind}.folder: {part.folder} is no folder"
+        for part in foreign.parts
+        if not (folder / part.folder).is_dir()
+    ]
+    if problems:
+        raise ConfigError(f"{subject}: {'; '.join(problems)}", hint="See docs/bring-your-own-driver.md.")
+    version = DriverVersion(foreign.version, "", "", "", "")
+    return DriverSource(folder, version, tuple(part.kind for part in foreign.parts), foreign.module_name, foreign)
 
 
 def is_source(path: Path) -> bool:
@@ -95,8 +142,39 @@ def copy_folder(folder: Path, into: Path) -> None:
             shutil.copyfile(path, target)
 
 
+def foreign_files(folder: Path) -> Iterator[Path]:
+    """All files of another project's folder, sorted, but for hidden ones and what kbuild leaves behind."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and not name.endswith(_MADE_SUFFIXES) and name not in _MADE_NAMES:
+                yield Path(place, name)
+
+
+def digest_foreign(folder: Path) -> str:
+    """SHA-256 over the names, contents and execute permissions of another project's files."""
+    digest = hashlib.sha256()
+    for path in foreign_files(folder):
+        content = path.read_bytes()
+        head = f"{path.relative_to(folder).as_posix()}\0{os.access(path, os.X_OK)}\0{len(content)}\0"
+        digest.update(head.encode() + content)
+    return digest.hexdigest()
+
+
+def copy_foreign(folder: Path, into: Path) -> None:
+    """Copy another project's files, with their permissions; links become what they point to."""
+    into.mkdir()
+    for path in foreign_files(folder):
+        target = into / path.relative_to(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+
+
 def digest_source(source: DriverSource, kind: DriverKind, generated: Path) -> str:
     """SHA-256 of all of the driver source that goes into one kind, rendered headers included."""
+    if source.foreign is not None:
+        part = source.foreign.part(kind)
+        return hashlib.sha256(f"{digest_foreign(source.folder)}\0{source.foreign.version}\0{part}".encode()).hexdigest()
     digest = hashlib.sha256((source.folder / SETTINGS).read_bytes())
     for name in _FOLDERS[kind]:
         digest.update(f"{name}\0{digest_folder(source.folder / name)}\0".encode())
@@ -106,7 +184,10 @@ def digest_source(source: DriverSource, kind: DriverKind, generated: Path) -> st
 
 def copy_source(source: DriverSource, kind: DriverKind, generated: Path, into: Path) -> Path:
     """Copy what a kind is built from: `into`/<folder> for each folder and `into`/gen with the rendered headers, which
-    is returned."""
+    is returned. A foreign driver is `into`/src."""
+    if source.foreign is not None:
+        copy_foreign(source.folder, into / FOREIGN)
+        return into / FOREIGN
     for name in _FOLDERS[kind]:
         copy_folder(source.folder / name, into / name)
     (into / "gen").mkdir()
@@ -123,7 +204,7 @@ def render_headers(source: DriverSource, cache: Path) -> Path:
     with tempfile.TemporaryDirectory(prefix=".render-", dir=cache) as scratch:
         fresh = Path(scratch) / "gen"
         fresh.mkdir()
-        if (source.folder / "catalogue").is_dir():
+        if source.foreign is None and (source.folder / "catalogue").is_dir():
             from kdriver.catalogue.load import load_catalogue
             from kdriver.catalogue.render import render
 

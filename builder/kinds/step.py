@@ -23,12 +23,13 @@ class Workplace:
     toolchain: str
     hidden: tuple[Path, ...] = ()
 
-    def run(self, argv: list[str], *, reads: tuple[Path, ...] = ()) -> None:
-        """Run one command in the workplace. Raises StepError (compile) with the first error that it printed."""
+    def run(self, argv: list[str], *, reads: tuple[Path, ...] = (), cwd: Path | None = None) -> None:
+        """Run one command in the workplace, or in a folder of it (cwd). Raises StepError (compile) with the first error
+        that it printed."""
         completed = self.executor.run(
             Task(
                 argv=tuple(argv),
-                cwd=self.root,
+                cwd=cwd or self.root,
                 log=self.log,
                 timeout_s=TIMEOUT_S,
                 reads=reads,

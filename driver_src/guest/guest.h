@@ -12,14 +12,21 @@
 
 #define KD_MAX_DRIVERS 8
 #define KD_MAX_MODULES 32
+#define KD_MAX_WORDS 64
 #define KD_DETAIL 4096
 #define KD_TIMED_OUT 124
 
-/* One driver of the plan. name: of module and device, "-" for eBPF objects. */
+/*
+ * One driver of the plan. name: of module and device, "-" for eBPF objects. foreign: of another project; words are the
+ * command line of its own check, NULL at the end, none where it has no check.
+ */
 struct driver {
 	char kind[16];
 	char name[64];
 	char path[128];
+	bool foreign;
+	const char *words[KD_MAX_WORDS + 1];
+	int n_words;
 };
 
 /* The plan: see kdriver/verifier/plan.py, which writes it. Limits are in milliseconds. */

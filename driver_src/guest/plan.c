@@ -56,6 +56,21 @@ static bool plan_number(const char *name, long value)
 	return false;
 }
 
+/* Lines about the driver that was named last: `foreign`, and `word TEXT` for each word of its check. */
+static bool driver_line(struct driver *driver, const char *line)
+{
+	size_t len = strcspn(line, "\n");
+
+	if (len == strlen("foreign") && strncmp(line, "foreign", len) == 0) {
+		driver->foreign = true;
+		return true;
+	}
+	if (strncmp(line, "word ", 5) != 0 || driver->n_words == KD_MAX_WORDS)
+		return false;
+	driver->words[driver->n_words] = strndup(line + 5, len - 5);
+	return driver->words[driver->n_words++] != NULL;
+}
+
 /* Lines: `driver KIND NAME PATH`, `module PATH`, `set NAME NUMBER`. False on a line of another shape. */
 static bool plan_line(const char *line)
 {
@@ -63,6 +78,8 @@ static bool plan_line(const char *line)
 	char name[64];
 	long value;
 
+	if (plan.n_drivers > 0 && driver_line(driver - 1, line))
+		return true;
 	if (plan.n_drivers < KD_MAX_DRIVERS &&
 	    sscanf(line, "driver %15s %63s %127s", driver->kind, driver->name, driver->path) == 3) {
 		plan.n_drivers++;

@@ -34,9 +34,11 @@ if TYPE_CHECKING:
     help="Only this driver kind.",
 )
 @click.option(
-    "--driver-src", type=click.Path(path_type=Path), help="A driver source other than the one that ships with kdriver."
+    "--driver-src",
+    type=click.Path(path_type=Path),
+    help="Another driver than kdriver's: a folder with a driver.toml, or a kbuild module (with --name).",
 )
-@click.option("--name", default="kdriver", show_default=True, help="What the module and its devices are called.")
+@click.option("--name", help="What the module and its devices are called.  [default: kdriver]")
 @click.option("--out", type=click.Path(path_type=Path), help="Copy the drivers to OUT/<release>/ as well.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), help="Builds at a time.  [default: the number of CPUs]")
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be built, and download nothing.")
@@ -47,7 +49,7 @@ def command(
     kernels: tuple[str, ...],
     kinds: tuple[str, ...],
     driver_src: Path | None,
-    name: str,
+    name: str | None,
     out: Path | None,
     jobs: int | None,
     dry_run: bool,
@@ -63,7 +65,8 @@ def command(
     Examples:
       kdriver build --distro debian12 --kernel newest
       kdriver build --distro debian12 --kind kmod -j 4 --out drivers
-      kdriver build --kernel newest --driver-src ./my_src --name my_driver
+      kdriver build --kernel newest --name my_driver
+      kdriver build --kernel newest --driver-src ./vpoll-0.1 --name vpoll
 
     Exit status: 0 all built or skipped, 1 some of a batch failed, 2 usage, 3 no such kernel, and for one kernel
     4 the build failed, 6 a package is not what the signed metadata promised.
@@ -76,13 +79,12 @@ def command(
 
     if distro is None and not kernels:
         raise click.UsageError("name kernels with --distro, --kernel or both")
-    source = load_source(driver_src)
+    source = load_source(driver_src, name)
     chosen = [one for word in kernels or (None,) for one in find_kernels(distro=distro, kernel=word)]
     plans = plan_builds(
         dict.fromkeys(chosen),
         [DriverKind(kind) for kind in kinds] or list(DriverKind),
         source,
-        name=name,
         rows=load_table(),
     )
     if dry_run:

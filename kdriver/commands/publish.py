@@ -8,7 +8,7 @@ import click
 
 from kdriver.core.artifact import DriverKind
 from kdriver.core.console import print_json, print_table, size
-from kdriver.core.errors import ExitCode, NotFoundError
+from kdriver.core.errors import ConfigError, ExitCode, NotFoundError
 from kdriver.core.kernel import Kernel
 from kdriver.core.paths import cache_dir
 from kdriver.repository.gather import Built, gather, kernels_of, read_built_cache, read_built_folder
@@ -96,6 +96,11 @@ def _built_here(driver_src: Path | None) -> tuple[Built, ...]:
     from builder.source import digest_source, load_source, render_headers
 
     source = load_source(driver_src)
+    if source.foreign is not None:
+        raise ConfigError(
+            f"{source.folder}: kdriver publishes kdriver's own drivers only: hosts could not talk to {source.name}",
+            hint="Take the driver from `kdriver build --out` and its verdict from `kdriver verify --json`.",
+        )
     generated = render_headers(source, cache_dir() / "generated")
     digests = {kind: digest_source(source, kind, generated) for kind in source.kinds}
     return tuple(

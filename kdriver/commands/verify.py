@@ -38,6 +38,7 @@ class Request:
     keep: bool
     as_json: bool
     modules: tuple[str, ...] = ()
+    name: str | None = None
 
 
 @click.command(name="verify")
@@ -51,8 +52,11 @@ class Request:
     help="Only this driver kind.",
 )
 @click.option(
-    "--driver-src", type=click.Path(path_type=Path), help="A driver source other than the one that ships with kdriver."
+    "--driver-src",
+    type=click.Path(path_type=Path),
+    help="Another driver than kdriver's: a folder with a driver.toml, or a kbuild module (with --name).",
 )
+@click.option("--name", help="What the module of --driver-src is called, where no driver.toml says so.")
 @click.option(
     "--artifacts",
     type=click.Path(path_type=Path),
@@ -86,6 +90,7 @@ def command(
     kernels: tuple[str, ...],
     kinds: tuple[str, ...],
     driver_src: Path | None,
+    name: str | None,
     artifacts: Path | None,
     accel: str,
     timeout: int,
@@ -103,10 +108,14 @@ def command(
     with what it must be, switches events off and on, runs a competing load, overruns a small buffer, unloads, and reads
     the kernel's log. What is not built yet is built first. Emulation (TCG) needs no rights.
 
+    A driver of another project (--driver-src with a driver.toml) is judged by its own check command, which the guest
+    runs with the driver loaded: docs/bring-your-own-driver.md.
+
     \b
     Examples:
       kdriver verify --distro debian12 --kernel newest
       kdriver verify --kernel 6.1.0-56-amd64 --kind kmod --json
+      kdriver verify --kernel newest --driver-src ./vpoll-0.1
       kdriver verify --kernel-image vmlinuz --release 6.1.9 --artifacts drivers
 
     Exit status: 0 all passed, 1 some of a batch did not, 2 usage, 3 no such kernel, and for one kernel 5 when a
@@ -122,6 +131,7 @@ def command(
         keep,
         as_json,
         modules,
+        name,
     )
     if kernel_image is not None:
         if not release or artifacts is None:
@@ -154,15 +164,15 @@ def _verify_index(kernels: Sequence[Kernel], request: Request) -> int:
     from kdriver.verifier.accelerator import find_qemu
 
     qemu = find_qemu()
-    source = load_source(request.driver_src)
+    source = load_source(request.driver_src, request.name)
     if request.artifacts is not None:
-        return _carry_out(
-            from_folder(kernels, request.kinds, request.artifacts, request.modules), source, qemu, request
-        )
+        modules = (*request.modules, *(source.foreign.modules if source.foreign else ()))
+        return _carry_out(from_folder(kernels, request.kinds, request.artifacts, modules), source, qemu, request)
     results = _build(kernels, source, request)
     if len(kernels) == 1 and not any(result.ok for result in results):
         return _say_not_built(results, from_builds(kernels, results)[0], request)
-    return _carry_out(from_builds(kernels, results, request.modules), source, qemu, request)
+    modules = (*request.modules, *(source.foreign.modules if source.foreign else ()))
+    return _carry_out(from_builds(kernels, results, modules), source, qemu, request)
 
 
 def _verify_file(image: Path, release: str, folder: Path, request: Request, *, dry_run: bool) -> int:
@@ -174,7 +184,7 @@ def _verify_file(image: Path, release: str, folder: Path, request: Request, *, d
     if dry_run:
         return _print_plans([(file_key(image, release), str(image), image.stat().st_size)], request)
     qemu = find_qemu()
-    return _carry_out([verification], load_source(request.driver_src), qemu, request)
+    return _carry_out([verification], load_source(request.driver_src, request.name), qemu, request)
 
 
 def _build(kernels: Sequence[Kernel], source: DriverSource, request: Request) -> Sequence[BuildResult]:
@@ -182,7 +192,8 @@ def _build(kernels: Sequence[Kernel], source: DriverSource, request: Request) ->
     from builder.run import RunOptions, run_builds
     from kernel_index.table import load_table
 
-    plans = plan_builds(kernels, request.kinds, source, rows=load_table())
+    kinds = [kind for kind in request.kinds if source.foreign is None or kind in source.kinds]
+    plans = plan_builds(kernels, kinds, source, rows=load_table())
     with STDERR.status(f"building drivers for {len(kernels)} kernels"):
         return run_builds(plans, source, RunOptions(jobs=request.jobs))
 
@@ -204,12 +215,17 @@ def _say_not_built(results: Sequence[BuildResult], verification: Verification, r
 
 def _carry_out(verifications: Sequence[Verification], source: DriverSource, qemu: str, request: Request) -> int:
     """Boot, keep the verdicts, print them; the exit status."""
+    from builder.source import load_source
     from builder.tools import build_tools
     from kdriver.catalogue.load import load_catalogue
     from kdriver.commands.verify_report import exit_status, print_verdicts
+    from kdriver.commands.verify_targets import with_checks
     from kdriver.verifier.records import write_verdict
     from kdriver.verifier.run import Bench, verify_kernels
 
+    if source.foreign is not None:
+        verifications = with_checks(verifications, source)
+        source = load_source()
     tools = build_tools(source=source)
     lock = threading.Lock()
     with progress() as display:

@@ -51,7 +51,7 @@ def _row(one: Verified) -> tuple[str, ...]:
         str(verdict.outcome),
         *(str(number) for number in numbers),
         f"{verdict.seconds:.1f}",
-        verdict.reason,
+        verdict.reason or dict(verdict.facts).get("check", ""),
     )
 
 

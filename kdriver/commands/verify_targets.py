@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,13 +12,16 @@ from kdriver.core.artifact import DriverKind
 from kdriver.core.download import cached
 from kdriver.core.errors import ConfigError, NotFoundError
 from kdriver.core.kernel import Kernel, Package, PackageRole
+from kdriver.inspect.elf import read_module
 from kdriver.verifier.artifacts import FoundArtifact, artifacts_for, find_artifacts, under_test
 from kdriver.verifier.image import GuestKernel, kernel_from_file, kernel_from_package
+from kdriver.verifier.plan import DriverUnderTest, GuestCheck
 from kdriver.verifier.run import Verification
 from kernel_index.sources import check_package, package_client, package_urls
 
 if TYPE_CHECKING:
     from builder.result import BuildResult
+    from builder.source import DriverSource
 
 
 def image_package(kernel: Kernel) -> Package:
@@ -40,6 +44,19 @@ def kernel_image(kernel: Kernel, modules: Sequence[str]) -> GuestKernel:
     return kernel_from_package(path, kernel.release, modules)
 
 
+def _image(kernel: Kernel, drivers: Sequence[DriverUnderTest], modules: Sequence[str]) -> Callable[[], GuestKernel]:
+    """Brings the kernel here, with the modules that were asked for and those that the drivers depend on."""
+    needed = dict.fromkeys([*modules, *(one for driver in drivers for one in _depends(driver))])
+    return partial(kernel_image, kernel, tuple(needed))
+
+
+def _depends(driver: DriverUnderTest) -> tuple[str, ...]:
+    """What a module says it needs (modinfo `depends`); kdriver's own needs nothing."""
+    if driver.kind is not DriverKind.KMOD or driver.name == "kdriver":
+        return ()
+    return tuple(name for name in read_module(driver.path).value("depends").split(",") if name)
+
+
 def from_folder(
     kernels: Sequence[Kernel], kinds: Sequence[DriverKind], folder: Path, modules: Sequence[str] = ()
 ) -> tuple[Verification, ...]:
@@ -49,7 +66,7 @@ def from_folder(
     for kernel in kernels:
         drivers, missing = artifacts_for(found, kinds, kernel=kernel.key, release=kernel.release)
         verifications.append(
-            Verification(kernel.key, kernel.release, partial(kernel_image, kernel, modules), drivers, missing)
+            Verification(kernel.key, kernel.release, _image(kernel, drivers, modules), drivers, missing)
         )
     return tuple(verifications)
 
@@ -88,6 +105,37 @@ def from_builds(
         )
         missing = tuple((result.kind, f"not built: {result.reason}") for result in mine if not result.ok)
         verifications.append(
-            Verification(kernel.key, kernel.release, partial(kernel_image, kernel, modules), drivers, missing)
+            Verification(kernel.key, kernel.release, _image(kernel, drivers, modules), drivers, missing)
         )
     return tuple(verifications)
+
+
+def with_checks(verifications: Sequence[Verification], source: DriverSource) -> tuple[Verification, ...]:
+    """The same with the foreign source's own check for each driver. An eBPF object without one cannot be judged: what
+    loads it is the check. Raises StepError when the check programs cannot be built."""
+    from builder.foreign import expand
+    from builder.guest_check import build_check
+
+    foreign = source.foreign
+    assert foreign is not None
+    files = build_check(source)
+    found = []
+    for one in verifications:
+        drivers = []
+        missing = list(one.missing)
+        for driver in one.drivers:
+            part = foreign.part(driver.kind)
+            words = part.verify if part is not None else ()
+            if not words and driver.kind is not DriverKind.KMOD:
+                missing.append((driver.kind, f"driver.toml names no check (verify) of the {driver.kind} driver"))
+                continue
+            checked = replace(driver, check=GuestCheck((), files))
+            values = {
+                "name": foreign.name,
+                "version": foreign.version,
+                "kind": str(driver.kind),
+                "driver": checked.guest_path,
+            }
+            drivers.append(replace(checked, check=GuestCheck(expand(words, values), files)))
+        found.append(replace(one, drivers=tuple(drivers), missing=tuple(missing)))
+    return tuple(found)

@@ -66,6 +66,7 @@ class Artifact:
     release: `uname -r` that the file is for (empty for a CO-RE object). vermagic: of a module, else empty.
     name: the driver's (module and device) name. seconds: wall time of the build. built_at: UTC, ISO 8601.
     twin_of: the key of the kernel whose headers stood in for this one's (Kernel.twin_of); empty for its own.
+    file: what the file is called where that is not what kdriver's own driver of the kind is called.
     """
 
     kernel: str
@@ -83,11 +84,12 @@ class Artifact:
     built_at: str
     vermagic: str = ""
     twin_of: str = ""
+    file: str = ""
 
     @property
     def file_name(self) -> str:
         """What the file is called beside its record."""
-        return self.kind.file_name
+        return self.file or self.kind.file_name
 
     def to_json(self) -> dict[str, Any]:
         """The record that stands beside the file."""
@@ -113,8 +115,11 @@ class Artifact:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Artifact:
         """The inverse of to_json. Raises KeyError, TypeError or ValueError on a document of another shape."""
-        fields = {name: field for name, field in value.items() if name != "file"}
+        fields = dict(value)
         fields["kind"] = DriverKind(value["kind"])
+        fields["file"] = "" if value.get("file") == fields["kind"].file_name else str(value.get("file", ""))
+        if "/" in fields["file"]:
+            raise ValueError(f"file {fields['file']!r} is no file name")
         fields["driver"] = DriverVersion(**value["driver"])
         fields["flags"] = tuple(value["flags"])
         fields["inputs"] = tuple(Input(**one) for one in value["inputs"])

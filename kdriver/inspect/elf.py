@@ -130,6 +130,14 @@ def strip_signature(module: bytes) -> bytes:
     return module
 
 
+def is_static(path: Path) -> bool:
+    """Whether a program needs no loader of shared libraries; true for a file that is no ELF file at all."""
+    with path.open("rb") as file:
+        if file.read(4) != b"\x7fELF":
+            return True
+        return not any(segment["p_type"] == "PT_INTERP" for segment in ELFFile(file).iter_segments())
+
+
 def needed_glibc(path: Path) -> tuple[int, int]:
     """The highest GLIBC_x.y symbol version that a program needs; (0, 0) for one that is no dynamic ELF file."""
     with path.open("rb") as file:

@@ -12,6 +12,7 @@ from kdriver.core.artifact import CORE_KERNEL, Artifact, DriverKind
 from kdriver.core.errors import IntegrityError, NotFoundError
 from kdriver.verifier.plan import DriverUnderTest
 
+_SUFFIXES = (".ko", ".o")
 _HINT = "Name the folder that `kdriver build --out DIR` wrote."
 
 
@@ -30,7 +31,7 @@ def find_artifacts(folder: Path) -> tuple[FoundArtifact, ...]:
     """
     found = []
     for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
-        if path.name not in {kind.file_name for kind in DriverKind}:
+        if path.suffix not in _SUFFIXES:
             continue
         records = [path.with_name(path.name + ".json"), path.with_name("record.json")]
         record = next((one for one in records if one.is_file()), None)

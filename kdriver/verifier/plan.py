@@ -36,19 +36,38 @@ class GuestTools(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class GuestCheck:
+    """How a foreign driver is checked in the guest. words: the command line, empty where there is none. files: of the
+    guest's /check."""
+
+    words: tuple[str, ...]
+    files: tuple[Path, ...] = ()
+
+    @property
+    def sha256(self) -> str:
+        """Of all that the check is."""
+        digest = hashlib.sha256("\0".join(self.words).encode())
+        for file in self.files:
+            digest.update(f"\0{file.name}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
 class DriverUnderTest:
-    """A driver file to be judged. name: the module's and device's (kmod), or anything for eBPF objects."""
+    """A driver file to be judged. name: the module's and device's (kmod), or anything for eBPF objects. check: of a
+    foreign driver, which knows nothing of kdriver's events."""
 
     kind: DriverKind
     name: str
     path: Path
     sha256: str
     schema: str = ""
+    check: GuestCheck | None = None
 
     @property
     def guest_path(self) -> str:
         """Where the guest finds it."""
-        return f"/drivers/{self.kind.file_name}"
+        return f"/drivers/{self.path.name if self.check else self.kind.file_name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +92,7 @@ class Limits:
             "load": self.load_s,
             "open": self.open_s,
             "cases": self.cases_s,
+            "check": self.cases_s,
             "flush": self.flush_s * 2,
             "switch": self.flush_s * 5,
             "snaplen": self.flush_s * 3,
@@ -120,7 +140,10 @@ def plan_text(plan: GuestPlan) -> str:
     }
     lines = [f"set {name} {value:.0f}" for name, value in numbers.items()]
     lines += [f"module /modules/{module.name}" for module in plan.modules]
-    lines += [f"driver {driver.kind} {driver.name or '-'} {driver.guest_path}" for driver in plan.drivers]
+    for driver in plan.drivers:
+        lines.append(f"driver {driver.kind} {driver.name or '-'} {driver.guest_path}")
+        if driver.check is not None:
+            lines += ["foreign", *(f"word {word}" for word in driver.check.words)]
     return "\n".join(lines) + "\n"
 
 
@@ -137,6 +160,10 @@ def guest_entries(plan: GuestPlan, tools: GuestTools) -> tuple[Entry, ...]:
         *(regular(path, program.read_bytes(), executable=True) for path, program in programs),
         *(regular(driver.guest_path.lstrip("/"), _checked(driver)) for driver in plan.drivers),
         *(regular(f"modules/{module.name}", module.read_bytes()) for module in plan.modules),
+        *(
+            regular(f"check/{file.name}", file.read_bytes(), executable=True)
+            for file in dict.fromkeys(file for driver in plan.drivers if driver.check for file in driver.check.files)
+        ),
         regular("plan", plan_text(plan).encode()),
         # The kernel opens it as standard input and output of /init, before devtmpfs is mounted.
         character_device("dev/console", 5, 1),

@@ -23,6 +23,7 @@ from kdriver.core.errors import KdriverError, VerifyError
 from kdriver.core.paths import cache_dir
 from kdriver.core.verdict import Outcome, Verdict
 from kdriver.verifier.agreement import disagreements
+from kdriver.verifier.foreign import foreign_verdict
 from kdriver.verifier.guest import GuestRun, boot_guest
 from kdriver.verifier.image import GuestKernel
 from kdriver.verifier.judge import judge_run, verdict
@@ -135,23 +136,33 @@ def missing_verdicts(verification: Verification) -> tuple[Verified, ...]:
 
 def _judge_all(verification: Verification, kernel: GuestKernel, bench: Bench) -> list[Verified]:
     guests, fault = _boot_until_all_ran(verification, kernel, bench)
-    judged = {kind: judge_run(_driver(verification, kind), guest, bench.catalogue) for kind, guest in guests.items()}
+    judged = {
+        kind: judge_run(_driver(verification, kind), guest, bench.catalogue)
+        for kind, guest in guests.items()
+        if _driver(verification, kind).check is None
+    }
     clashes = disagreements({kind: guests[kind].result.runs[str(kind)] for kind, one in judged.items() if one.compared})
     found = []
     for driver in verification.drivers:
-        if driver.kind not in judged:
+        if driver.kind not in guests:
             found.append(_not_verified(verification, driver, fault, image_sha256=kernel.sha256))
             continue
         guest = guests[driver.kind]
-        made = verdict(
-            judged[driver.kind],
-            kernel=verification.kernel,
-            date=_now(),
-            case_set=bench.case_set,
-            image_sha256=kernel.sha256,
-            facts=_facts(guest, kernel, bench.qemu),
-            more_failures=clashes.get(driver.kind, ()),
-        )
+        facts = _facts(guest, kernel, bench.qemu)
+        if driver.check is not None:
+            made = foreign_verdict(
+                driver, guest, kernel=verification.kernel, date=_now(), image_sha256=kernel.sha256, facts=facts
+            )
+        else:
+            made = verdict(
+                judged[driver.kind],
+                kernel=verification.kernel,
+                date=_now(),
+                case_set=bench.case_set,
+                image_sha256=kernel.sha256,
+                facts=facts,
+                more_failures=clashes.get(driver.kind, ()),
+            )
         found.append(Verified(made, guest.console))
     return found
 

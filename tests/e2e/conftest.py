@@ -16,18 +16,24 @@ Kdriver = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")
-def kdriver(tmp_path_factory: pytest.TempPathFactory) -> Kdriver:
-    """Run `kdriver` with these words; its outputs are kept. The index is fetched once from the host's mirror."""
-    environment = {
+def user_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What `kdriver` runs with: its own program first on PATH, the user's cache, an index of the tests' own."""
+    return {
         **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "KDRIVER_CACHE": str(cache_dir()),
         "KDRIVER_INDEX": str(tmp_path_factory.mktemp("index")),
     }
 
+
+@pytest.fixture(scope="session")
+def kdriver(user_environment: dict[str, str]) -> Kdriver:
+    """Run `kdriver` with these words; its outputs are kept. The index is fetched once from the host's mirror."""
+
     def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "kdriver", *(str(word) for word in words)],
-            env=environment,
+            env=user_environment,
             capture_output=True,
             text=True,
             check=False,
