@@ -42,6 +42,8 @@ struct plan {
 	int limit_unload;
 	int pressure_rounds;
 	int overrun_calls;
+	int cost_calls; /* calls of a batch; 0: the cases are run, not the loops of cost.c */
+	int cost_batches;
 	long buffer_bytes;
 	long small_buffer_bytes;
 	long events_bytes_max;
@@ -131,5 +133,9 @@ int trial_switch(struct capture *capture, const struct plan *plan, const char *k
 int trial_snaplen(struct capture *capture, const struct plan *plan, const char *kind);
 int trial_pressure(struct capture *capture, const struct plan *plan, const char *kind);
 int trial_overrun(const struct driver *driver, const struct plan *plan);
+
+/* cost.c: what calls cost, with and without a driver. Each writes its own result lines. */
+void cost_base(void);
+int cost_driver(struct capture *capture, const char *kind);
 
 #endif

@@ -247,6 +247,23 @@ static void run_foreign(const struct driver *driver, int programs)
 	step_unload(driver, programs);
 }
 
+/* The cases and trials, or the loops of cost.c; false when the driver no longer answers. */
+static bool step_work(struct capture *capture, const char *kind)
+{
+	int status;
+
+	if (plan.cost_calls <= 0) {
+		if (step_cases(capture, kind) != 0)
+			return false;
+		step_trials(capture, kind);
+		return true;
+	}
+	result_stage(kind, "cost");
+	status = cost_driver(capture, kind);
+	result_step(kind, "cost", status, 0, status == 1 ? capture->line : "");
+	return status == 0;
+}
+
 static void run_driver(const struct driver *driver)
 {
 	unsigned long taint = kernel_taint();
@@ -258,12 +275,10 @@ static void run_driver(const struct driver *driver)
 		run_foreign(driver, programs);
 	else if (strcmp(driver->kind, "kmod") != 0 || step_load(driver) == 0) {
 		if (step_open(&capture, driver) == 0) {
-			bool answers = step_cases(&capture, driver->kind) == 0;
+			bool answers = step_work(&capture, driver->kind);
 
-			if (answers)
-				step_trials(&capture, driver->kind);
 			step_quit(&capture, driver->kind);
-			if (answers)
+			if (answers && plan.cost_calls <= 0)
 				step_overrun(driver);
 		}
 		step_unload(driver, programs);
@@ -323,6 +338,8 @@ int main(void)
 		if (status && status != EEXIST)
 			result_step("-", "module", status, 0, plan.modules[i]);
 	}
+	if (plan.cost_calls > 0)
+		cost_base();
 	for (i = 0; i < plan.n_drivers; i++)
 		run_driver(&plan.drivers[i]);
 	end_guest(0);

@@ -29,7 +29,8 @@ static bool plan_number(const char *name, long value)
 		{"limit_load_ms", &plan.limit_load},	 {"limit_open_ms", &plan.limit_open},
 		{"limit_cases_ms", &plan.limit_cases},	 {"limit_flush_ms", &plan.limit_flush},
 		{"limit_unload_ms", &plan.limit_unload}, {"pressure_rounds", &plan.pressure_rounds},
-		{"overrun_calls", &plan.overrun_calls},
+		{"overrun_calls", &plan.overrun_calls},	 {"cost_calls", &plan.cost_calls},
+		{"cost_batches", &plan.cost_batches},
 	};
 	struct {
 		const char *name;

@@ -97,6 +97,7 @@ class Limits:
             "switch": self.flush_s * 5,
             "snaplen": self.flush_s * 3,
             "pressure": self.cases_s + self.flush_s,
+            "cost": self.cases_s + self.flush_s * 4,
             "quit": self.unload_s,
             "overrun": self.open_s + self.flush_s * 3 + self.unload_s,
             "unload": self.unload_s + 5,
@@ -109,7 +110,8 @@ class GuestPlan:
     """One boot. drivers are tried in this order, each from load to unload. modules: files inserted before.
 
     buffer_bytes: of each CPU, while every event is expected. small_buffer_bytes: of the consumer that is to lose
-    events. pressure_rounds, overrun_calls: how many calls those trials make.
+    events. pressure_rounds, overrun_calls: how many calls those trials make. cost_calls: of a batch, where the guest is
+    to count what calls cost instead of running the cases; cost_batches: how many.
     """
 
     kernel: GuestKernel
@@ -121,6 +123,8 @@ class GuestPlan:
     pressure_rounds: int = 1000
     overrun_calls: int = 4000
     events_bytes_max: int = 2_000_000
+    cost_calls: int = 0
+    cost_batches: int = 0
 
 
 def plan_text(plan: GuestPlan) -> str:
@@ -137,6 +141,8 @@ def plan_text(plan: GuestPlan) -> str:
         "pressure_rounds": plan.pressure_rounds,
         "overrun_calls": plan.overrun_calls,
         "events_bytes_max": plan.events_bytes_max,
+        "cost_calls": plan.cost_calls,
+        "cost_batches": plan.cost_batches,
     }
     lines = [f"set {name} {value:.0f}" for name, value in numbers.items()]
     lines += [f"module /modules/{module.name}" for module in plan.modules]

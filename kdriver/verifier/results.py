@@ -46,6 +46,7 @@ class DriverRun:
     expectations: lines of kd-cases; case_notes: those of them that name no event (a case that was skipped or went
     wrong). events: lines of kd-capture, of the threads that the expectations name, in
     the order that they came out. stats: by the stage before (`cases`, `trials`). trials: by name, the numbers.
+    costs: by state of the driver, what the loops of driver_src/guest/cost.c counted.
     """
 
     kind: str
@@ -57,6 +58,7 @@ class DriverRun:
     events: list[Record] = field(default_factory=list)
     stats: dict[str, Record] = field(default_factory=dict)
     trials: dict[str, Record] = field(default_factory=dict)
+    costs: dict[str, Record] = field(default_factory=dict)
     messages: list[KernelMessage] = field(default_factory=list)
     messages_left_out: int = 0
     events_left_out: int = 0
@@ -168,6 +170,8 @@ class ResultReader:
                 run.events_left_out = count
             case {"taint_before": int(before), "taint_after": int(after)}:
                 run.taint_before, run.taint_after = before, after
+            case {"cost": {"state": str(state)} as cost}:
+                run.costs[state] = cost
             case {"done": True}:
                 run.done = True
             case _:

@@ -59,3 +59,10 @@ def test_a_second_try_prints_the_whole_boot() -> None:
     quiet, verbose = kernel_command_line(verbose=False).split(), kernel_command_line(verbose=True).split()
     assert "quiet" in quiet and "quiet" not in verbose
     assert {"ignore_loglevel", "earlyprintk=ttyS0"} <= set(verbose)
+
+
+def test_a_counted_guest_has_one_cpu_and_a_clock_of_instructions() -> None:
+    argv = machine_argv(replace(PLAN, counted=True, cpus=1))
+    assert _value(argv, "-icount") == "shift=0,sleep=off"
+    assert _value(argv, "-smp") == "1"
+    assert "-icount" not in machine_argv(PLAN)

@@ -28,13 +28,14 @@ def test_each_kind_of_line_finds_its_place() -> None:
         b'{"driver":"kmod","expect":{"case":"a","event":"dup","tid":7,"params":{"res":3}}}\n',
         b'{"driver":"kmod","stats_after":"cases","stats_line":{"stats":{"drops":0}}}\n',
         b'{"driver":"kmod","switch":{"made":8}}\n',
+        b'{"driver":"kmod","cost":{"state":"open","spent":9}}\n',
         b'{"driver":"kmod","kmsg":{"level":4,"text":"bad"}}\n',
         b'{"driver":"kmod","kmsg_left_out":2}\n',
         b'{"driver":"kmod","reported":{"other_threads":5,"left_out":1}}\n',
         b'{"driver":"kmod","taint_before":0,"taint_after":4096}\n',
         b'{"driver":"kmod","done":true}\n',
         b'{"driver":"-","step":"module","status":2,"ms":0,"detail":"m"}\n',
-        b'{"end":true,"rc":0,"lines":14}\n',
+        b'{"end":true,"rc":0,"lines":15}\n',
     ]
     result = read_results(deflated(b"".join(lines)))
     run = result.runs["kmod"]
@@ -44,6 +45,7 @@ def test_each_kind_of_line_finds_its_place() -> None:
     assert run.expectations[0]["case"] == "a"
     assert run.stats == {"cases": {"drops": 0}}
     assert run.trials == {"switch": {"made": 8}}
+    assert run.costs == {"open": {"state": "open", "spent": 9}}
     assert [(one.level, one.text) for one in run.messages] == [(4, "bad")]
     assert (run.messages_left_out, run.events_left_out) == (2, 1)
     assert (run.taint_before, run.taint_after, run.done) == (0, 4096, True)
