@@ -30,11 +30,20 @@ def find_warnings(log: str, kind: DriverKind, harmless: tuple[Harmless, ...]) ->
     ]
 
 
+def check_symbols(module: ModuleFacts, exported: dict[str, int]) -> list[str]:
+    """The symbols that a module needs against those of the kernel. exported: the kernel's Module.symvers."""
+    mismatches = compare_symbols(module, exported)
+    problems = [str(one) for one in mismatches[:_MOST_LISTED]]
+    if len(mismatches) > _MOST_LISTED:
+        problems.append(f"and {len(mismatches) - _MOST_LISTED} more symbols")
+    return problems
+
+
 def check_module(
-    module: ModuleFacts, *, release: str, exported: dict[str, int], modversions: bool, driver: DriverVersion, name: str
+    module: ModuleFacts, *, release: str, modversions: bool, driver: DriverVersion, name: str
 ) -> list[str]:
-    """A module of kdriver's against the kernel that it was built for. exported: the kernel's Module.symvers."""
-    problems = check_fit(module, release=release, exported=exported, modversions=modversions, name=name)
+    """A module of kdriver's: what it says of itself, and whether the kernel that it was built for can load it."""
+    problems = check_fit(module, release=release, modversions=modversions, name=name)
     if module.value("license") not in GPL_COMPATIBLE:
         problems.append(f"the license {module.value('license')!r} is not compatible with the kernel's")
     expected = {
@@ -50,19 +59,13 @@ def check_module(
     return problems
 
 
-def check_fit(
-    module: ModuleFacts, *, release: str, exported: dict[str, int], modversions: bool, name: str
-) -> list[str]:
-    """Whether a module, whoever wrote it, is one that the kernel can load. exported: the kernel's Module.symvers."""
+def check_fit(module: ModuleFacts, *, release: str, modversions: bool, name: str) -> list[str]:
+    """Whether a module, whoever wrote it, is one that the kernel can load, but for its symbols (check_symbols)."""
     problems = []
     if module.release != release:
         problems.append(f"vermagic is of {module.release or 'no kernel'}, {release} was asked for")
     if modversions and not module.versions:
         problems.append("the kernel wants symbol CRCs, the module has none")
-    mismatches = compare_symbols(module, exported)
-    problems += [str(one) for one in mismatches[:_MOST_LISTED]]
-    if len(mismatches) > _MOST_LISTED:
-        problems.append(f"and {len(mismatches) - _MOST_LISTED} more symbols")
     if not module.value("license"):
         problems.append("modinfo names no license")
     if module.value("name").replace("-", "_") not in ("", name):

@@ -13,11 +13,14 @@ class Failure(StrEnum):
     """The classes of failure; a reason begins with its class."""
 
     DOWNLOAD = "download"
+    INTEGRITY = "integrity"
     HEADERS = "headers"
     TOOLCHAIN = "toolchain"
     LIBC = "C library"
     PROBE = "compile probe"
     COMPILE = "compile"
+    LINK = "link"
+    SYMBOL = "symbol"
     CHECK = "check"
     SYSTEM = "this machine"
     BUG = "bug in kdriver"
@@ -35,8 +38,19 @@ class StepError(BuildError):
         self.detail = detail
 
 
-_ERROR_LINE = re.compile(r"(^|[\s:])(fatal error|error|ERROR|undefined reference)\b")
+_ERROR_LINE = re.compile(r"(^|[\s:])(fatal error|error|ERROR|undefined reference|multiple definition)\b")
 _NOISE = re.compile(r"^(make(\[\d+\])?: |\$ )")
+_UNKNOWN_SYMBOL = re.compile(r'(ERROR|WARNING): (modpost: )?"[^"]+" \[[^]]*\] undefined!')
+_LINKER = re.compile(r"^(\S*/)?(\S+-)?(ld|strip)(\.\w+)?: |: undefined reference to |: multiple definition of ")
+
+
+def class_of(log: str) -> Failure:
+    """What kind of failure a command's output shows: a symbol that the kernel does not export (modpost says so), the
+    linker's refusal, else the compiler's."""
+    line = first_error(log)
+    if _UNKNOWN_SYMBOL.search(line):
+        return Failure.SYMBOL
+    return Failure.LINK if _LINKER.search(line) else Failure.COMPILE
 
 
 def first_error(log: str) -> str:

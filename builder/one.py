@@ -87,8 +87,8 @@ def _compile(
 
 
 def _check(plan: BuildPlan, bench: Bench, file: Path, prepared: Prepared | None, work: Workplace) -> str:
-    """Every check of the kind; the module's vermagic, empty for the others. Raises StepError (check) with all that is
-    wrong."""
+    """Every check of the kind; the module's vermagic, empty for the others. Raises StepError with all that is wrong, of
+    class symbol where nothing but symbols is."""
     if bench.source.foreign is not None:
         return _check_foreign(plan, bench.source.foreign, file, prepared, work)
     printed = work.log.read_text(errors="replace")
@@ -99,6 +99,7 @@ def _check(plan: BuildPlan, bench: Bench, file: Path, prepared: Prepared | None,
     header = bench.generated / "kd_programs.h"
     programs = checks.rendered_programs(header.read_text()) if header.is_file() else ()
     vermagic = ""
+    symbols: list[str] = []
     if prepared is None:
         problems += checks.check_core(file, programs)
     elif plan.kind is DriverKind.BPF:
@@ -106,19 +107,23 @@ def _check(plan: BuildPlan, bench: Bench, file: Path, prepared: Prepared | None,
     else:
         module = read_module(file)
         vermagic = module.vermagic
+        symbols = checks.check_symbols(module, read_symvers(prepared.tree.build_dir / "Module.symvers"))
         problems += checks.check_module(
             module,
             release=plan.kernel.release,
-            exported=read_symvers(prepared.tree.build_dir / "Module.symvers"),
             modversions=prepared.tree.evidence.modversions,
             driver=bench.source.version,
             name=plan.name,
         )
-    if problems:
-        raise StepError(
-            Failure.CHECK, "; ".join(problems), hint="Read the log; the driver source does not fit.", log=work.log
-        )
+    _refuse(problems, symbols, "Read the log; the driver source does not fit.", work.log)
     return vermagic
+
+
+def _refuse(problems: list[str], symbols: list[str], hint: str, log: Path) -> None:
+    """Raise what is wrong: class symbol where nothing but symbols is, else check."""
+    if problems or symbols:
+        failure = Failure.CHECK if problems else Failure.SYMBOL
+        raise StepError(failure, "; ".join(problems + symbols), hint=hint, log=log)
 
 
 def _check_foreign(
@@ -126,20 +131,20 @@ def _check_foreign(
 ) -> str:
     """What must hold of any driver. Warnings, versions and licences are its authors' affair."""
     vermagic = ""
+    symbols: list[str] = []
     if prepared is not None and plan.kind is DriverKind.KMOD:
         module = read_module(file)
         vermagic = module.vermagic
+        symbols = checks.check_symbols(module, read_symvers(prepared.tree.build_dir / "Module.symvers"))
         problems = checks.check_fit(
             module,
             release=plan.kernel.release,
-            exported=read_symvers(prepared.tree.build_dir / "Module.symvers"),
             modversions=prepared.tree.evidence.modversions,
             name=driver.module_name,
         )
     else:
         problems = checks.check_programs(file)
-    if problems:
-        raise StepError(Failure.CHECK, "; ".join(problems), hint="Read the log and driver.toml.", log=work.log)
+    _refuse(problems, symbols, "Read the log and driver.toml.", work.log)
     return vermagic
 
 

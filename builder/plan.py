@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from builder.headers import header_packages
+from builder.known_bad import KnownBad, Ruling
 from builder.source import DriverSource
 from kdriver.core.artifact import CORE_KERNEL, DriverKind
 from kdriver.core.errors import ConfigError
 from kdriver.core.kernel import Kernel, Package
-from kernel_index.kinds import reason_against
-from kernel_index.table import DistroRow
 
 ARCHITECTURES = ("x86_64",)
 """The architectures that the drivers are written for."""
@@ -23,13 +22,15 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 @dataclass(frozen=True, slots=True)
 class BuildPlan:
     """One driver to be built. name: of the module and its devices. skip: why it will not be built, empty when it
-    will. shares: it is served by the CO-RE object that an earlier plan of the batch builds."""
+    will. line: the line of the table of known bad kernels that says so. shares: it is served by the CO-RE object that
+    an earlier plan of the batch builds."""
 
     kernel: Kernel
     kind: DriverKind
     name: str
     skip: str = ""
     shares: bool = False
+    line: str = ""
 
     @property
     def built_for(self) -> str:
@@ -54,6 +55,7 @@ class BuildPlan:
             "kind": str(self.kind),
             "action": action,
             "reason": self.skip,
+            "line": self.line,
             "twin_of": self.twin_of,
             "compiler": self.kernel.compiler if self.kind is DriverKind.KMOD else "clang",
             "packages": [package.file_name for package in self.packages],
@@ -67,12 +69,11 @@ def plan_builds(
     source: DriverSource,
     *,
     name: str | None = None,
-    rows: Sequence[DistroRow] = (),
+    known_bad: KnownBad | None = None,
 ) -> tuple[BuildPlan, ...]:
     """One plan for each kernel and kind, in the order of the kernels, then of DriverKind. What cannot be built is
-    planned with the reason why. name: of the module and its devices; the source has one, too. rows: of distribution
-    releases, which say what cannot work on their kernels.
-    Raises ConfigError for a name that no module can have."""
+    planned with the reason why. name: of the module and its devices; the source has one, too. known_bad: the table of
+    what cannot work on which kernels. Raises ConfigError for a name that no module can have."""
     name = source.name if name is None else name
     if source.foreign is None and not _NAME.fullmatch(name):
         raise ConfigError(
@@ -85,16 +86,13 @@ def plan_builds(
     for kernel in kernels:
         for kind in DriverKind:
             if kind in wanted:
-                skip = _reason_to_skip(kernel, kind, source) or _reason_of_row(kernel, kind, rows)
+                skip = _reason_to_skip(kernel, kind, source)
+                ruling = known_bad.ruling(kernel, kind) if known_bad and not skip else Ruling()
+                skip = skip or ruling.reason
                 shares = kind is DriverKind.CORE and not skip and core_planned
                 core_planned = core_planned or (kind is DriverKind.CORE and not skip)
-                plans.append(BuildPlan(kernel, kind, name, skip, shares))
+                plans.append(BuildPlan(kernel, kind, name, skip, shares, ruling.line))
     return tuple(plans)
-
-
-def _reason_of_row(kernel: Kernel, kind: DriverKind, rows: Sequence[DistroRow]) -> str:
-    row = next((row for row in rows if row.id == kernel.distro_release), None)
-    return reason_against(kernel, kind, row) if row is not None else ""
 
 
 def _reason_to_skip(kernel: Kernel, kind: DriverKind, source: DriverSource) -> str:

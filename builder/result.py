@@ -12,7 +12,8 @@ from kdriver.core.errors import ExitCode
 
 
 class BuildOutcome(StrEnum):
-    """built: now. cached: the same build was there. shared: by the CO-RE object of this batch."""
+    """built: now. cached: the same build was there. shared: another build's file serves, proved to fit. skipped: known
+    bad, cannot work, or not tried, with the reason. failed: with its class."""
 
     BUILT = "built"
     CACHED = "cached"
@@ -24,7 +25,8 @@ class BuildOutcome(StrEnum):
 @dataclass(frozen=True, slots=True)
 class BuildResult:
     """One kernel's driver of one kind. reason: one line, empty when there is an artifact. detail: the lines of the log
-    that matter. artifact: the file in the store or where --out put it; record: what it was built from.
+    that matter. failure: the class of a failure, empty for the other outcomes. line: the line of the table of known bad
+    kernels that skipped it. artifact: the file in the store or where --out put it; record: what it was built from.
     exit_code: what a batch of this alone exits with."""
 
     kernel: str
@@ -32,6 +34,8 @@ class BuildResult:
     outcome: BuildOutcome
     seconds: float = 0.0
     reason: str = ""
+    failure: str = ""
+    line: str = ""
     hint: str = ""
     detail: str = ""
     artifact: Path | None = None
@@ -50,7 +54,9 @@ class BuildResult:
             "kernel": self.kernel,
             "kind": str(self.kind),
             "outcome": str(self.outcome),
+            "failure": self.failure,
             "reason": self.reason,
+            "line": self.line,
             "hint": self.hint,
             "seconds": round(self.seconds, 2),
             "artifact": str(self.artifact) if self.artifact else None,

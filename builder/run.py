@@ -7,8 +7,7 @@ import re
 import shutil
 import time
 import traceback
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from builder.failure import Failure, StepError
 from builder.one import build_one
 from builder.plan import BuildPlan
 from builder.result import BuildOutcome, BuildResult
+from builder.schedule import carry_out
 from builder.source import DriverSource, render_headers
 from builder.store import copy_out
 from kdriver.core.artifact import DriverKind
@@ -28,14 +28,19 @@ from kdriver.executors.task import Executor
 _STALE_S = 24 * 3600.0
 _STORES = ("headers", "probes", "generated", "artifacts", "tools")
 
+ResultListener = Callable[[BuildPlan, BuildResult], None]
+"""Told of each result as it comes, in the thread that called run_builds."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """jobs: builds at a time. force: build what is cached, too. out: copy artifacts there as well."""
+    """jobs: builds at a time. force: build what is cached, too. out: copy artifacts there as well. fail_fast: start
+    nothing more after a failure; what waits is skipped."""
 
     jobs: int = 1
     force: bool = False
     out: Path | None = None
+    fail_fast: bool = False
 
 
 def run_builds(
@@ -45,12 +50,13 @@ def run_builds(
     *,
     executor: Executor | None = None,
     on_step: StepListener | None = None,
+    on_result: ResultListener | None = None,
 ) -> tuple[BuildResult, ...]:
     """Build; the results are in the order of the plans. A failure of one plan is its result and stops no other.
 
     Raises before anything is built: ConfigError when the cache's folder is one that kbuild cannot work below,
     StepError when it cannot be written to, and what kdriver.catalogue raises when the catalogue is wrong.
-    KeyboardInterrupt kills what runs.
+    KeyboardInterrupt kills what runs; what was built until then was told to on_result, and is in the cache.
     """
     options = options or RunOptions()
     executor = executor or LocalExecutor()
@@ -67,23 +73,23 @@ def run_builds(
         raise _of_the_system(error) from error
     listener = on_step or (lambda plan, step: None)
     bench = Bench(cache, source, generated, executor, force=options.force, on_step=listener)
-    pool = ThreadPoolExecutor(max_workers=max(1, options.jobs), thread_name_prefix="build")
-    try:
-        futures = _submit(pool, plans, bench, options.out)
-        results = [_shared(plan, futures, plans) if plan.shares else futures[plan].result() for plan in plans]
-    except BaseException:
-        executor.stop()
-        pool.shutdown(wait=True, cancel_futures=True)
-        raise
-    pool.shutdown()
-    return tuple(results)
+    results: dict[BuildPlan, BuildResult] = {}
 
+    def tell(plan: BuildPlan, result: BuildResult) -> None:
+        results[plan] = result
+        if on_result is not None:
+            on_result(plan, result)
 
-def _submit(
-    pool: ThreadPoolExecutor, plans: Sequence[BuildPlan], bench: Bench, out: Path | None
-) -> dict[BuildPlan, Future[BuildResult]]:
-    folders = _out_folders(plans, out)
-    return {plan: pool.submit(_run_one, plan, bench, folders.get(plan)) for plan in plans if not plan.shares}
+    folders = _out_folders(plans, options.out)
+    carry_out(
+        plans,
+        lambda plan: _run_one(plan, bench, folders.get(plan)),
+        jobs=options.jobs,
+        fail_fast=options.fail_fast,
+        tell=tell,
+        stop=executor.stop,
+    )
+    return tuple(results[plan] for plan in plans)
 
 
 def _out_folders(plans: Sequence[BuildPlan], out: Path | None) -> dict[BuildPlan, Path]:
@@ -103,7 +109,8 @@ def _out_folders(plans: Sequence[BuildPlan], out: Path | None) -> dict[BuildPlan
 def _run_one(plan: BuildPlan, bench: Bench, out: Path | None) -> BuildResult:
     """One plan to its result; the one place where any exception becomes a failed build."""
     if plan.skip:
-        return _tell(bench, plan, _result(plan, BuildOutcome.SKIPPED, reason=plan.skip, exit_code=ExitCode.NOT_FOUND))
+        fields = {"reason": plan.skip, "line": plan.line, "exit_code": ExitCode.NOT_FOUND}
+        return _tell(bench, plan, _result(plan, BuildOutcome.SKIPPED, **fields))
     started = time.monotonic()
     log = bench.log(plan)
     try:
@@ -125,12 +132,14 @@ def _run_one(plan: BuildPlan, bench: Bench, out: Path | None) -> BuildResult:
 
 
 def _failed(plan: BuildPlan, error: KdriverError) -> BuildResult:
-    words = {DownloadError: f"{Failure.DOWNLOAD}: ", IntegrityError: "integrity: "}
-    prefix = next((word for kind, word in words.items() if isinstance(error, kind)), "")
+    words = {DownloadError: Failure.DOWNLOAD, IntegrityError: Failure.INTEGRITY}
+    by_kind = next((word for kind, word in words.items() if isinstance(error, kind)), Failure.TOOLCHAIN)
+    found = error.failure if isinstance(error, StepError) else by_kind
     return _result(
         plan,
         BuildOutcome.FAILED,
-        reason=prefix + error.message,
+        failure=str(found),
+        reason=error.message if isinstance(error, StepError) else f"{found}: {error.message}",
         hint=error.hint or "",
         detail=error.detail if isinstance(error, StepError) else "",
         log=error.log if isinstance(error, StepError) else None,
@@ -145,14 +154,6 @@ def _of_the_system(error: OSError) -> StepError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         hint = "Free space there, or name a folder on another file system in KDRIVER_CACHE or --out."
     return StepError(Failure.SYSTEM, f"{place}{error.strerror or error}", hint=hint)
-
-
-def _shared(plan: BuildPlan, futures: dict[BuildPlan, Future[BuildResult]], plans: Sequence[BuildPlan]) -> BuildResult:
-    """The result of a plan that the batch's CO-RE object serves."""
-    first = next(one for one in plans if one.kind is DriverKind.CORE and not one.shares and not one.skip)
-    built = futures[first].result()
-    outcome = BuildOutcome.SHARED if built.ok else BuildOutcome.FAILED
-    return replace(built, kernel=plan.kernel.key, outcome=outcome, seconds=0.0)
 
 
 def _result(plan: BuildPlan, outcome: BuildOutcome, **fields: object) -> BuildResult:

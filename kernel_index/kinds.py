@@ -15,12 +15,12 @@ def reason_against(kernel: Kernel, kind: DriverKind, row: DistroRow) -> str:
     if kind not in row.kinds:
         return f"{kind} drivers cannot work on kernels of {row.title}"
     first = dict(row.kinds_from).get(kind, "")
-    if first and _is_older(kernel.release, first):
+    if first and is_older(kernel.release, first):
         return f"on {row.title} {kind} drivers can work from {first} on"
     return ""
 
 
-def _is_older(release: str, first: str) -> bool:
+def is_older(release: str, first: str) -> bool:
     """By rpm's order of version and build, where whatever a name has besides (`rt`, an architecture) does not count;
     names of Debian and Ubuntu by dpkg's order."""
     try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.environment import build_environment
-from builder.failure import Failure, StepError, first_error, relevant_lines
+from builder.failure import Failure, StepError, class_of, first_error, relevant_lines
 from kdriver.executors.task import Executor, Task
 
 TIMEOUT_S = 900.0
@@ -24,8 +24,8 @@ class Workplace:
     hidden: tuple[Path, ...] = ()
 
     def run(self, argv: list[str], *, reads: tuple[Path, ...] = (), cwd: Path | None = None) -> None:
-        """Run one command in the workplace, or in a folder of it (cwd). Raises StepError (compile) with the first error
-        that it printed."""
+        """Run one command in the workplace, or in a folder of it (cwd). Raises StepError (compile, link or
+        symbol) with the first error that it printed."""
         completed = self.executor.run(
             Task(
                 argv=tuple(argv),
@@ -43,7 +43,7 @@ class Workplace:
         if not completed.ok:
             printed = self.log.read_text(errors="replace")
             fact = self.shorten(first_error(printed)) or f"{Path(argv[0]).name} ended with status {completed.status}"
-            raise StepError(Failure.COMPILE, fact, log=self.log, detail=self.shorten(relevant_lines(printed)))
+            raise StepError(class_of(printed), fact, log=self.log, detail=self.shorten(relevant_lines(printed)))
 
     def shorten(self, text: str) -> str:
         """Text of a log without the path of the workplace, which is gone when a person reads it."""

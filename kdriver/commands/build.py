@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from kdriver.core.artifact import DriverKind, twin_note
-from kdriver.core.console import print_json, print_table, progress, size
+from kdriver.core.artifact import DriverKind
 from kdriver.core.errors import ExitCode
 from kdriver.core.process import stopped_by_sigterm
 from kernel_index.query import KERNEL_HELP
@@ -44,6 +42,17 @@ if TYPE_CHECKING:
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be built, and download nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 @click.option("--force", is_flag=True, help="Build again what was built before.")
+@click.option(
+    "--fail-fast/--keep-going",
+    default=False,
+    help="Start nothing more after a failure.  [default: keep-going: build all the others]",
+)
+@click.option(
+    "--known-bad",
+    type=click.Path(path_type=Path),
+    help="A table over the shipped one of what cannot work on which kernels (builder/known_bad.toml shows its shape).",
+)
+@click.option("--junit", type=click.Path(path_type=Path), help="Write the results to this file as JUnit XML, for CI.")
 def command(
     distro: str | None,
     kernels: tuple[str, ...],
@@ -55,25 +64,35 @@ def command(
     dry_run: bool,
     as_json: bool,
     force: bool,
+    fail_fast: bool,
+    known_bad: Path | None,
+    junit: Path | None,
 ) -> int:
     """Build drivers for kernels: the module, the eBPF probe of each kernel, and the CO-RE probe once for all.
 
     Compilers are chosen by what the kernel's headers say; every driver is checked (vermagic, symbol CRCs, licence,
     types, no warning) before it counts as built. What was built before from the same inputs is taken from the cache.
 
+    Each kernel and kind has one result: built, cached, shared, skipped (with the reason and the range of kernels that
+    it holds for) or failed (with its class: headers, toolchain, compile, link, symbol, check, ...; the first error; the
+    log). Stopped by ctrl-C, the next run goes on where this one stopped.
+
     \b
     Examples:
       kdriver build --distro debian12 --kernel newest
       kdriver build --distro debian12 --kind kmod -j 4 --out drivers
+      kdriver build --distro debian --fail-fast --junit results.xml
       kdriver build --kernel newest --name my_driver
       kdriver build --kernel newest --driver-src ./vpoll-0.1 --name vpoll
 
     Exit status: 0 all built or skipped, 1 some of a batch failed, 2 usage, 3 no such kernel, and for one kernel
     4 the build failed, 6 a package is not what the signed metadata promised.
     """
+    from builder.known_bad import load_known_bad
     from builder.plan import plan_builds
     from builder.run import RunOptions
     from builder.source import load_source
+    from kdriver.commands.build_report import print_plans
     from kernel_index.query import find_kernels
     from kernel_index.table import load_table
 
@@ -85,15 +104,13 @@ def command(
         dict.fromkeys(chosen),
         [DriverKind(kind) for kind in kinds] or list(DriverKind),
         source,
-        rows=load_table(),
+        known_bad=load_known_bad(load_table(), known_bad),
     )
     if dry_run:
-        _print_plans(plans, as_json)
+        print_plans(plans, as_json)
         return int(ExitCode.DONE)
-    options = RunOptions(jobs or len(os.sched_getaffinity(0)), force, out)
-    results = _run(plans, source, options)
-    _print_results(results, as_json)
-    return int(exit_status(results))
+    options = RunOptions(jobs or len(os.sched_getaffinity(0)), force, out, fail_fast)
+    return int(exit_status(_run(plans, source, options, as_json=as_json, junit=junit)))
 
 
 def exit_status(results: Sequence[BuildResult]) -> ExitCode:
@@ -110,70 +127,32 @@ def exit_status(results: Sequence[BuildResult]) -> ExitCode:
     return ExitCode.DONE if any(result.ok for result in results) else ExitCode.NOT_FOUND
 
 
-def _run(plans: Sequence[BuildPlan], source: DriverSource, options: RunOptions) -> tuple[BuildResult, ...]:
+def _run(
+    plans: Sequence[BuildPlan], source: DriverSource, options: RunOptions, *, as_json: bool, junit: Path | None
+) -> tuple[BuildResult, ...]:
+    """Build, showing what goes on. Stopped by ctrl-C, it prints what had ended by then; all of that is in the cache."""
+    from builder.junit import write_junit
     from builder.run import run_builds
+    from kdriver.commands.build_report import live, print_results
 
-    lock = threading.Lock()
-    with stopped_by_sigterm(), progress() as display:
-        tasks = {
-            plan: display.add_task(f"{plan.kernel.release} {plan.kind}", total=5, note="waiting", visible=False)
-            for plan in plans
-        }
+    ended: list[BuildResult] = []
+    try:
+        with stopped_by_sigterm(), live(plans) as shown:
 
-        def on_step(plan: BuildPlan, step: str) -> None:
-            with lock:
-                ended = step in ("built", "cached", "failed", "skipped")
-                display.update(tasks[plan], advance=0 if ended else 1, note=step, visible=not ended)
+            def on_result(plan: BuildPlan, result: BuildResult) -> None:
+                ended.append(result)
+                shown.result(plan, result)
 
-        return run_builds(plans, source, options, on_step=on_step)
-
-
-def _print_plans(plans: Sequence[BuildPlan], as_json: bool) -> None:
-    rows = [plan.to_json() for plan in plans]
-    if as_json:
-        print_json(rows)
-        return
-    columns = ("kernel", "kind", "action", "compiler", "packages", "reason")
-    cells = [
-        (
-            row["kernel"], row["kind"], row["action"], row["compiler"],
-            f"{len(row['packages'])} ({size(row['size_bytes'])})" if row["packages"] else "",
-            row["reason"] or twin_note(row["twin_of"]),
-        )
-        for row in rows
-    ]  # fmt: skip
-    print_table(columns, cells, by_first=True)
-
-
-def _print_results(results: Sequence[BuildResult], as_json: bool) -> None:
-    if as_json:
-        print_json([result.to_json() for result in results])
-    else:
-        columns = ("kernel", "kind", "outcome", "compiler", "seconds", "size", "reason")
-        print_table(columns, [_row(result) for result in results], by_first=True)
-    said: set[str] = set()
-    for result in results:
-        # A missing compiler fails all kinds of a kernel alike, and a broken CO-RE probe all kernels: said once.
-        if result.exit_code is ExitCode.DONE or result.outcome == "skipped" or result.reason in said:
-            continue
-        said.add(result.reason)
-        click.echo(f"kdriver: {result.kernel} {result.kind}: {result.reason}", err=True)
-        for line in result.detail.splitlines():
-            click.echo(f"    {line}", err=True)
-        if result.log is not None:
-            click.echo(f"  log: {result.log}", err=True)
-        if result.hint:
-            click.echo(f"  hint: {result.hint}", err=True)
-
-
-def _row(result: BuildResult) -> tuple[str, ...]:
-    record = result.record
-    return (
-        result.kernel,
-        str(result.kind),
-        str(result.outcome),
-        record.compiler if record else "",
-        f"{result.seconds:.1f}",
-        size(record.size_bytes) if record else "",
-        result.reason or twin_note(record.twin_of if record else ""),
-    )
+            results = run_builds(plans, source, options, on_step=shown.step, on_result=on_result)
+    except KeyboardInterrupt:
+        if ended:
+            print_results(ended, as_json)
+        if junit is not None:
+            write_junit(ended, junit)
+        click.echo(f"kdriver: stopped after {len(ended)} of {len(plans)} drivers", err=True)
+        click.echo("  hint: Run the same command again; it goes on where this one stopped.", err=True)
+        raise click.exceptions.Exit(130) from None
+    if junit is not None:
+        write_junit(results, junit)
+    print_results(results, as_json)
+    return results

@@ -188,12 +188,13 @@ def _verify_file(image: Path, release: str, folder: Path, request: Request, *, d
 
 
 def _build(kernels: Sequence[Kernel], source: DriverSource, request: Request) -> Sequence[BuildResult]:
+    from builder.known_bad import load_known_bad
     from builder.plan import plan_builds
     from builder.run import RunOptions, run_builds
     from kernel_index.table import load_table
 
     kinds = [kind for kind in request.kinds if source.foreign is None or kind in source.kinds]
-    plans = plan_builds(kernels, kinds, source, rows=load_table())
+    plans = plan_builds(kernels, kinds, source, known_bad=load_known_bad(load_table()))
     with STDERR.status(f"building drivers for {len(kernels)} kernels"):
         return run_builds(plans, source, RunOptions(jobs=request.jobs))
 

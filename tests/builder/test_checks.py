@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.checks import check_bpf, check_core, check_module, find_warnings, rendered_programs
+from builder.checks import check_bpf, check_core, check_module, check_symbols, find_warnings, rendered_programs
 from builder.toolchain import load_table
 from kdriver.core.artifact import DriverKind, DriverVersion
 from kdriver.inspect.elf import ModuleFacts
@@ -37,14 +37,8 @@ def with_value(key: str, value: str) -> ModuleFacts:
 
 
 def check(module: ModuleFacts, exported: dict[str, int] | None = None) -> list[str]:
-    return check_module(
-        module,
-        release="1.2.3-tiny",
-        exported=EXPORTED if exported is None else exported,
-        modversions=True,
-        driver=DRIVER,
-        name="kdriver",
-    )
+    of_itself = check_module(module, release="1.2.3-tiny", modversions=True, driver=DRIVER, name="kdriver")
+    return of_itself + check_symbols(module, EXPORTED if exported is None else exported)
 
 
 def test_right_module_has_no_problem() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from builder.known_bad import load_known_bad
 from builder.plan import BuildPlan, plan_builds
 from builder.source import DriverSource, load_source
 from kdriver.core.artifact import CORE_KERNEL, DriverKind
@@ -78,7 +79,7 @@ def test_a_kind_that_cannot_work_on_the_distributions_kernels_is_skipped(source:
     table = load_table(Path(__file__).parents[2] / "kernel_index" / "distros.toml")
     old = replace(KERNEL, distro="centos", distro_release="centos7", release="3.10.0-862.el7.x86_64")
     kernels = [old, replace(old, release="3.10.0-957.el7.x86_64")]
-    plans = plan_builds(kernels, [DriverKind.BPF, DriverKind.CORE], source, rows=table)
+    plans = plan_builds(kernels, [DriverKind.BPF, DriverKind.CORE], source, known_bad=load_known_bad(table))
     assert [plan.skip for plan in plans] == [
         "on CentOS Linux 7 bpf drivers can work from 3.10.0-957.el7.x86_64 on",
         "core drivers cannot work on kernels of CentOS Linux 7",

@@ -256,7 +256,7 @@ def test_symbol_with_another_crc_is_refused(site: BuildSite, capsys: Capture) ->
     kernel = site.add(TinyKernel(crcs={"kmalloc": 0x99999999}))
     assert build("--kernel", kernel.release, "--kind", "kmod", "--json") == ExitCode.BUILD
     (found,) = results(capsys)
-    assert found["reason"] == "check: kmalloc has CRC 0x99999999 in the module and 0x11111111 in the kernel"
+    assert found["reason"] == "symbol: kmalloc has CRC 0x99999999 in the module and 0x11111111 in the kernel"
 
 
 def test_batch_goes_on_after_a_failure(site: BuildSite, capsys: Capture) -> None:
