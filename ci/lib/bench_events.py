@@ -19,6 +19,7 @@ from typing import Any
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
+from builder.known_bad import load_known_bad
 from builder.plan import plan_builds
 from builder.run import RunOptions, run_builds
 from builder.source import load_source
@@ -156,7 +157,9 @@ def main() -> int:
 def measure(kernel: Kernel, kinds: Sequence[DriverKind]) -> Costs:
     """Build what is not built yet, boot one guest, and count. Raises KdriverError."""
     source = load_source()
-    results = run_builds(plan_builds([kernel], tuple(kinds), source, rows=load_table()), source, RunOptions())
+    results = run_builds(
+        plan_builds([kernel], tuple(kinds), source, known_bad=load_known_bad(load_table())), source, RunOptions()
+    )
     (verification,) = from_builds([kernel], results)
     for kind, reason in verification.missing:
         raise VerifyError(f"{kernel.key} {kind}: {reason}")
