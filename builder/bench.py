@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.failure import StepError
+from builder.header_folder import copy_tree
 from builder.headers import HeaderTree, prepare_headers
 from builder.plan import BuildPlan
 from builder.probes import ProbeResult, run_probes
 from builder.source import DriverSource
 from builder.toolchain import Compiler, gcc_for, require_libc
 from kdriver.core.download import cached
-from kdriver.core.kernel import Kernel, Package
+from kdriver.core.kernel import FILE, Kernel, Package
 from kdriver.executors.task import Executor
-from kdriver.packages.deb import unpack_deb
-from kdriver.packages.rpm import unpack_rpm
+from kdriver.packages import kernel_files
 from kernel_index.sources import check_package, package_client, package_urls
 
 StepListener = Callable[[BuildPlan, str], None]
@@ -103,13 +103,19 @@ class Bench:
 
 def fetch_package(kernel: Kernel, package: Package) -> Path:
     """A package of a kernel from the cache, or from the archive that the index names. Raises DownloadError, or
-    IntegrityError when the bytes are not what the signed metadata promised."""
+    IntegrityError when the bytes are not what the signed metadata promised. One that somebody named is where it is."""
+    if package.archive == FILE:
+        return Path(package.path)
     http = package_client(kernel, package)
     file = cached(package_urls(kernel, package), package.digest, package.size_bytes, package.file_name, http=http)
     return check_package(kernel, package, file)
 
 
 def unpack_package(package: Path, into: Path, members: Callable[[str], bool]) -> None:
-    """Unpack a package file of either format, told by its name. Raises as unpack_deb and unpack_rpm."""
-    unpack = unpack_rpm if package.suffix == ".rpm" else unpack_deb
-    unpack(package, into, members=members)
+    """Unpack a package file of either format, or copy from a folder that stands for one.
+
+    Raises as unpack_deb, unpack_rpm and copy_tree."""
+    if package.is_dir():
+        copy_tree(package, into, members)
+    else:
+        kernel_files.unpack_package(package, into, members=members)

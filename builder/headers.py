@@ -56,7 +56,8 @@ def header_digest(packages: tuple[Package, ...]) -> str:
 
 
 def prepare_headers(kernel: Kernel, cache: Path, fetch: Fetcher, unpack: Unpacker) -> HeaderTree:
-    """The unpacked headers of a kernel, in `cache`/<digest>; unpacked now when they are not there yet.
+    """The unpacked headers of a kernel, in `cache`/<digest>; unpacked now when they are not there yet. A kernel whose
+    release is not known yet (empty) takes that of its headers.
 
     Raises StepError (headers) when the packages do not hold what a build needs, and what fetch and unpack raise.
     A process that is killed leaves only a hidden folder, never a tree that looks whole.
@@ -72,7 +73,7 @@ def prepare_headers(kernel: Kernel, cache: Path, fetch: Fetcher, unpack: Unpacke
             _unpack_to(home, files, _KEPT_ARCH.get(kernel.arch, ()), unpack)
         facts = json.loads((home / _FACTS).read_text())
     evidence = Evidence(**{**facts["evidence"], **{key: tuple(facts["evidence"][key]) for key in ("gcc", "glibc")}})
-    if evidence.release != kernel.release:
+    if kernel.release and evidence.release != kernel.release:
         raise StepError(Failure.HEADERS, f"{kernel.key}: the headers are of {evidence.release}")
     return HeaderTree(
         digest,

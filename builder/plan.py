@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,10 +70,12 @@ def plan_builds(
     *,
     name: str | None = None,
     known_bad: KnownBad | None = None,
+    lacking: Mapping[DriverKind, str] | None = None,
 ) -> tuple[BuildPlan, ...]:
     """One plan for each kernel and kind, in the order of the kernels, then of DriverKind. What cannot be built is
     planned with the reason why. name: of the module and its devices; the source has one, too. known_bad: the table of
-    what cannot work on which kernels. Raises ConfigError for a name that no module can have."""
+    what cannot work on which kernels. lacking: kinds that cannot work on any of these kernels, with the reason.
+    Raises ConfigError for a name that no module can have."""
     name = source.name if name is None else name
     if source.foreign is None and not _NAME.fullmatch(name):
         raise ConfigError(
@@ -86,7 +88,7 @@ def plan_builds(
     for kernel in kernels:
         for kind in DriverKind:
             if kind in wanted:
-                skip = _reason_to_skip(kernel, kind, source)
+                skip = _reason_to_skip(kernel, kind, source) or (lacking or {}).get(kind, "")
                 ruling = known_bad.ruling(kernel, kind) if known_bad and not skip else Ruling()
                 skip = skip or ruling.reason
                 shares = kind is DriverKind.CORE and not skip and core_planned

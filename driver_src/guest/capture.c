@@ -165,6 +165,10 @@ int capture_open(struct capture *capture, const struct driver *driver, const cha
 	capture->output = -1;
 	snprintf(spec, sizeof(spec), "%s%s", module ? "kmod:" : "", module ? driver->name : driver->path);
 	argv[2] = spec;
+	if (plan.btf[0] && strcmp(driver->kind, "core") == 0) {
+		argv[n++] = "--btf";
+		argv[n++] = plan.btf;
+	}
 	while (*options && n < 31)
 		argv[n++] = *options++;
 	argv[n] = NULL;

@@ -29,12 +29,14 @@ struct driver {
 	int n_words;
 };
 
-/* The plan: see kdriver/verifier/plan.py, which writes it. Limits are in milliseconds. */
+/* The plan: see kdriver/verifier/plan.py, which writes it. Limits are in milliseconds. btf: the kernel's type
+ * information, for one that has none of its own; empty without. */
 struct plan {
 	struct driver drivers[KD_MAX_DRIVERS];
 	int n_drivers;
 	char modules[KD_MAX_MODULES][128];
 	int n_modules;
+	char btf[128];
 	int limit_load;
 	int limit_open;
 	int limit_cases;

@@ -72,7 +72,7 @@ static bool driver_line(struct driver *driver, const char *line)
 	return driver->words[driver->n_words++] != NULL;
 }
 
-/* Lines: `driver KIND NAME PATH`, `module PATH`, `set NAME NUMBER`. False on a line of another shape. */
+/* Lines: `driver KIND NAME PATH`, `module PATH`, `btf PATH`, `set NAME NUMBER`. False on a line of another shape. */
 static bool plan_line(const char *line)
 {
 	struct driver *driver = &plan.drivers[plan.n_drivers];
@@ -86,6 +86,8 @@ static bool plan_line(const char *line)
 		plan.n_drivers++;
 		return true;
 	}
+	if (sscanf(line, "btf %127s", plan.btf) == 1)
+		return true;
 	if (plan.n_modules < KD_MAX_MODULES && sscanf(line, "module %127s", plan.modules[plan.n_modules]) == 1) {
 		plan.n_modules++;
 		return true;

@@ -36,6 +36,13 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Another driver than kdriver's: a folder with a driver.toml, or a kbuild module (with --name).",
 )
+@click.option(
+    "--headers",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Build for a kernel from outside the index: its prepared build tree, kernel-devel or linux-headers folder, "
+    ".deb or .rpm. Repeatable.",
+)
 @click.option("--name", help="What the module and its devices are called.  [default: kdriver]")
 @click.option("--out", type=click.Path(path_type=Path), help="Copy the drivers to OUT/<release>/ as well.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), help="Builds at a time.  [default: the number of CPUs]")
@@ -58,6 +65,7 @@ def command(
     kernels: tuple[str, ...],
     kinds: tuple[str, ...],
     driver_src: Path | None,
+    headers: tuple[Path, ...],
     name: str | None,
     out: Path | None,
     jobs: int | None,
@@ -84,6 +92,7 @@ def command(
       kdriver build --distro debian --fail-fast --junit results.xml
       kdriver build --kernel newest --name my_driver
       kdriver build --kernel newest --driver-src ./vpoll-0.1 --name vpoll
+      kdriver build --headers /usr/src/kernels/3.10.0-1160.el7.x86_64
 
     Exit status: 0 all built or skipped, 1 some of a batch failed, 2 usage, 3 no such kernel, and for one kernel
     4 the build failed, 6 a package is not what the signed metadata promised.
@@ -93,18 +102,27 @@ def command(
     from builder.run import RunOptions
     from builder.source import load_source
     from kdriver.commands.build_report import print_plans
+    from kdriver.commands.given import Named, name_kernel
     from kernel_index.query import find_kernels
     from kernel_index.table import load_table
 
-    if distro is None and not kernels:
-        raise click.UsageError("name kernels with --distro, --kernel or both")
+    if headers and (distro or kernels):
+        raise click.UsageError("--headers and kernels of the index exclude each other")
+    if distro is None and not kernels and not headers:
+        raise click.UsageError("name kernels with --distro, --kernel or both, or one outside the index with --headers")
     source = load_source(driver_src, name)
-    chosen = [one for word in kernels or (None,) for one in find_kernels(distro=distro, kernel=word)]
+    lacking: dict[DriverKind, str] = {}
+    if headers:
+        given = name_kernel(Named(None, headers))
+        chosen, lacking = [given.kernel], dict(given.lacking)
+    else:
+        chosen = [one for word in kernels or (None,) for one in find_kernels(distro=distro, kernel=word)]
     plans = plan_builds(
         dict.fromkeys(chosen),
         [DriverKind(kind) for kind in kinds] or list(DriverKind),
         source,
         known_bad=load_known_bad(load_table(), known_bad),
+        lacking=lacking,
     )
     if dry_run:
         print_plans(plans, as_json)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from kdriver.commands.given import Named
 from kdriver.core.artifact import DriverKind
 from kdriver.core.console import STDERR, print_json, print_table, progress, size
 from kdriver.core.errors import ExitCode
@@ -39,6 +40,7 @@ class Request:
     as_json: bool
     modules: tuple[str, ...] = ()
     name: str | None = None
+    btf: Path | None = None
 
 
 @click.command(name="verify")
@@ -82,9 +84,28 @@ class Request:
 @click.option(
     "--kernel-image",
     type=click.Path(path_type=Path),
-    help="A kernel from outside the index: its bzImage or vmlinux; needs --release and --artifacts.",
+    help="A kernel from outside the index: its bzImage or vmlinux, the .deb or .rpm that holds it, or a folder.",
 )
-@click.option("--release", help="The `uname -r` of --kernel-image.")
+@click.option(
+    "--headers",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Its headers, which its drivers are built from: a prepared build tree, a kernel-devel or linux-headers "
+    "folder, a .deb or .rpm. Repeatable.",
+)
+@click.option(
+    "--modules",
+    "modules_from",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Its own modules, for --module and for comparing symbols: a folder, a .deb or .rpm. Repeatable.",
+)
+@click.option("--release", help="Its `uname -r`, where neither the image nor the headers say it.")
+@click.option(
+    "--btf",
+    type=click.Path(path_type=Path),
+    help="Its type information (BTF), for the CO-RE driver on a kernel that has none of its own.",
+)
 def command(
     distro: str | None,
     kernels: tuple[str, ...],
@@ -100,7 +121,10 @@ def command(
     modules: tuple[str, ...],
     keep: bool,
     kernel_image: Path | None,
+    headers: tuple[Path, ...],
+    modules_from: tuple[Path, ...],
     release: str | None,
+    btf: Path | None,
 ) -> int:
     """Boot kernels in QEMU, try their drivers there, and keep a verdict for each.
 
@@ -116,10 +140,15 @@ def command(
       kdriver verify --distro debian12 --kernel newest
       kdriver verify --kernel 6.1.0-56-amd64 --kind kmod --json
       kdriver verify --kernel newest --driver-src ./vpoll-0.1
-      kdriver verify --kernel-image vmlinuz --release 6.1.9 --artifacts drivers
+      kdriver verify --kernel-image linux-4.14 --headers linux-4.14
+      kdriver verify --kernel-image kernel-core.rpm --headers kernel-devel.rpm
+      kdriver verify --kernel-image vmlinuz --artifacts drivers
 
-    Exit status: 0 all passed, 1 some of a batch did not, 2 usage, 3 no such kernel, and for one kernel 5 when a
-    driver did not pass, 4 when none could be built, 6 when a package is not what the signed metadata promised.
+    docs/verify-your-own-kernel.md tells more about kernels from outside the index.
+
+    Exit status: 0 all passed (a kind that cannot work on a kernel is named and does not count), 1 some of a batch did
+    not, 2 usage, 3 no such kernel, and for one kernel 5 when a driver did not pass, 4 when none could be built, 6 when
+    a package is not what the signed metadata promised.
     """
     request = Request(
         tuple(DriverKind(kind) for kind in kinds) or tuple(DriverKind),
@@ -132,16 +161,19 @@ def command(
         as_json,
         modules,
         name,
+        btf,
     )
     if kernel_image is not None:
-        if not release or artifacts is None:
-            raise click.UsageError("--kernel-image needs --release and --artifacts")
-        if modules:
-            raise click.UsageError("--module needs a kernel of the index: a file alone holds no modules")
+        if not headers and artifacts is None:
+            raise click.UsageError("--kernel-image needs --headers, to build its drivers from, or --artifacts")
         if distro or kernels:
             raise click.UsageError("--kernel-image and kernels of the index exclude each other")
         with stopped_by_sigterm():
-            return _verify_file(kernel_image, release, artifacts, request, dry_run=dry_run)
+            return _verify_given(
+                Named(kernel_image, headers, modules_from, release or "", btf), request, dry_run=dry_run
+            )
+    if headers or modules_from or release or btf:
+        raise click.UsageError("--headers, --modules, --release and --btf are about the kernel of --kernel-image")
     if distro is None and not kernels:
         raise click.UsageError("name kernels with --distro, --kernel or both")
     chosen = _choose(distro, kernels)
@@ -175,26 +207,42 @@ def _verify_index(kernels: Sequence[Kernel], request: Request) -> int:
     return _carry_out(from_builds(kernels, results, modules), source, qemu, request)
 
 
-def _verify_file(image: Path, release: str, folder: Path, request: Request, *, dry_run: bool) -> int:
+def _verify_given(named: Named, request: Request, *, dry_run: bool) -> int:
     from builder.source import load_source
-    from kdriver.commands.verify_targets import file_key, from_file
+    from kdriver.commands.given import name_kernel
+    from kdriver.commands.verify_targets import from_builds, from_given
     from kdriver.verifier.accelerator import find_qemu
 
-    verification = from_file(image, release, request.kinds, folder)
+    given = name_kernel(named)
     if dry_run:
-        return _print_plans([(file_key(image, release), str(image), image.stat().st_size)], request)
+        return _print_plans([_plan_row(given.kernel)], request)
     qemu = find_qemu()
-    return _carry_out([verification], load_source(request.driver_src, request.name), qemu, request)
+    source = load_source(request.driver_src, request.name)
+    if request.artifacts is not None:
+        verification = from_given(given, request.kinds, request.artifacts, request.modules, named.btf)
+        return _carry_out([verification], source, qemu, request)
+    lacking = dict(given.lacking)
+    results = _build([given.kernel], source, request, lacking)
+    modules = (*request.modules, *(source.foreign.modules if source.foreign else ()))
+    verifications = from_builds([given.kernel], results, modules, named.btf, lacking)
+    if not any(result.ok for result in results):
+        return _say_not_built(results, verifications[0], request)
+    return _carry_out(verifications, source, qemu, request)
 
 
-def _build(kernels: Sequence[Kernel], source: DriverSource, request: Request) -> Sequence[BuildResult]:
+def _build(
+    kernels: Sequence[Kernel],
+    source: DriverSource,
+    request: Request,
+    lacking: Mapping[DriverKind, str] | None = None,
+) -> Sequence[BuildResult]:
     from builder.known_bad import load_known_bad
     from builder.plan import plan_builds
     from builder.run import RunOptions, run_builds
     from kernel_index.table import load_table
 
     kinds = [kind for kind in request.kinds if source.foreign is None or kind in source.kinds]
-    plans = plan_builds(kernels, kinds, source, known_bad=load_known_bad(load_table()))
+    plans = plan_builds(kernels, kinds, source, known_bad=load_known_bad(load_table()), lacking=lacking)
     with STDERR.status(f"building drivers for {len(kernels)} kernels"):
         return run_builds(plans, source, RunOptions(jobs=request.jobs))
 

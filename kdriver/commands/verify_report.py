@@ -56,9 +56,14 @@ def _row(one: Verified) -> tuple[str, ...]:
 
 
 def exit_status(verified: Sequence[Verified]) -> int:
-    """0 when all passed. One kernel: what stopped it (a package that is not what was promised, a server that did not
-    answer), else 5. Several: 1."""
-    bad = [one for one in verified if one.verdict.outcome is not Outcome.PASSED]
+    """0 when all passed; kinds that cannot work on a kernel do not count where another passed. One kernel: what stopped
+    it (a package that is not what was promised, a server that did not answer), else 5. Several: 1."""
+    good = {one.verdict.kernel for one in verified if one.verdict.outcome is Outcome.PASSED}
+    bad = [
+        one
+        for one in verified
+        if one.verdict.outcome is not Outcome.PASSED and not (one.lacking and one.verdict.kernel in good)
+    ]
     if not bad:
         return int(ExitCode.DONE)
     if len({one.verdict.kernel for one in verified}) > 1:

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder.bench import fetch_package
 from kdriver.core.artifact import DriverKind
-from kdriver.core.download import cached
 from kdriver.core.errors import ConfigError, NotFoundError
-from kdriver.core.kernel import Kernel, Package, PackageRole
+from kdriver.core.kernel import FILE, Kernel, Package, PackageRole
 from kdriver.inspect.elf import read_module
+from kdriver.packages.kernel_files import is_package
 from kdriver.verifier.artifacts import FoundArtifact, artifacts_for, find_artifacts, under_test
-from kdriver.verifier.image import GuestKernel, kernel_from_file, kernel_from_package
+from kdriver.verifier.image import GuestKernel, kernel_from_package
 from kdriver.verifier.plan import DriverUnderTest, GuestCheck
 from kdriver.verifier.run import Verification
-from kernel_index.sources import check_package, package_client, package_urls
 
 if TYPE_CHECKING:
+    from builder.given import GivenKernel
     from builder.result import BuildResult
     from builder.source import DriverSource
+
+_MODULES = (PackageRole.MODULES, PackageRole.MODULES_CORE)
 
 
 def image_package(kernel: Kernel) -> Package:
@@ -37,11 +40,14 @@ def image_package(kernel: Kernel) -> Package:
 def kernel_image(kernel: Kernel, modules: Sequence[str]) -> GuestKernel:
     """The bootable kernel with these modules, downloaded where it is not in the cache. Raises what downloads and
     packages raise."""
-    package = image_package(kernel)
-    http = package_client(kernel, package)
-    path = cached(package_urls(kernel, package), package.digest, package.size_bytes, package.file_name, http=http)
-    check_package(kernel, package, path)
-    return kernel_from_package(path, kernel.release, modules)
+    named = [
+        package for package in kernel.packages if package.role in _MODULES and (modules or package.archive == FILE)
+    ]
+    sources = [fetch_package(kernel, package) for package in named]
+    image = fetch_package(kernel, image_package(kernel))
+    if sources and is_package(image):  # where a distribution packs modules apart, the image's package may hold some too
+        sources.append(image)
+    return kernel_from_package(image, kernel.release, modules, sources)
 
 
 def _image(kernel: Kernel, drivers: Sequence[DriverUnderTest], modules: Sequence[str]) -> Callable[[], GuestKernel]:
@@ -71,30 +77,34 @@ def from_folder(
     return tuple(verifications)
 
 
-def from_file(image: Path, release: str, kinds: Sequence[DriverKind], folder: Path) -> Verification:
+def from_given(
+    given: GivenKernel, kinds: Sequence[DriverKind], folder: Path, modules: Sequence[str] = (), btf: Path | None = None
+) -> Verification:
     """A kernel that the index does not know, with drivers from a folder, chosen by their release.
 
-    Raises NotFoundError where there is no such image or no driver for it, IntegrityError.
+    Raises NotFoundError where there is no driver for it, ConfigError where there are several, IntegrityError.
     """
-    if not image.is_file():
-        raise NotFoundError(f"{image}: no such kernel image", hint="Name an existing file with --kernel-image.")
-    drivers, missing = artifacts_for(find_artifacts(folder), kinds, kernel="", release=release)
+    kernel = given.kernel
+    lacking = dict(given.lacking)
+    wanted = [kind for kind in kinds if kind not in lacking]
+    drivers, missing = artifacts_for(find_artifacts(folder), wanted, kernel="", release=kernel.release)
     if not drivers:
         raise NotFoundError(
-            f"{folder}: holds no driver for {release}", hint="Build one for that kernel, or name its folder."
+            f"{folder}: holds no driver for {kernel.release}", hint="Build one for that kernel, or name its folder."
         )
-    return Verification(file_key(image, release), release, partial(kernel_from_file, image, release), drivers, missing)
-
-
-def file_key(image: Path, release: str) -> str:
-    """What a kernel from outside the index is called in verdicts."""
-    return f"file/x86_64/{release}/{image.name}"
+    none = tuple((kind, lacking[kind]) for kind in kinds if kind in lacking)
+    return Verification(kernel.key, kernel.release, _image(kernel, drivers, modules), drivers, missing, btf, none)
 
 
 def from_builds(
-    kernels: Sequence[Kernel], results: Sequence[BuildResult], modules: Sequence[str] = ()
+    kernels: Sequence[Kernel],
+    results: Sequence[BuildResult],
+    modules: Sequence[str] = (),
+    btf: Path | None = None,
+    lacking: Mapping[DriverKind, str] | None = None,
 ) -> tuple[Verification, ...]:
-    """Drivers that the builder has or has just made; what could not be built is a kind that is missing."""
+    """Drivers that the builder has or has just made; what could not be built is a kind that is missing. lacking: kinds
+    that cannot work on any of these kernels, with the reason."""
     verifications = []
     for kernel in kernels:
         mine = [result for result in results if result.kernel == kernel.key]
@@ -103,9 +113,19 @@ def from_builds(
             for result in mine
             if result.artifact is not None and result.record is not None
         )
-        missing = tuple((result.kind, f"not built: {result.reason}") for result in mine if not result.ok)
+        failed = {result.kind: f"not built: {result.reason}" for result in mine if not result.ok}
+        none = {kind: reason for kind, reason in (lacking or {}).items() if kind in failed}
+        missing = tuple((kind, reason) for kind, reason in failed.items() if kind not in none)
         verifications.append(
-            Verification(kernel.key, kernel.release, _image(kernel, drivers, modules), drivers, missing)
+            Verification(
+                kernel.key,
+                kernel.release,
+                _image(kernel, drivers, modules),
+                drivers,
+                missing,
+                btf,
+                tuple(none.items()),
+            )
         )
     return tuple(verifications)
 

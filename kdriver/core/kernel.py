@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+FILE = "file"
+"""The archive of a package that somebody named by its path, and the distribution of a kernel of such packages."""
+
 
 class PackageRole(StrEnum):
     """What a package of a kernel is for."""
@@ -35,7 +38,8 @@ class PackageState(StrEnum):
 class Package:
     """One package file as a distribution's signed metadata describes it.
 
-    path: relative to the archive's base URL. archive: which of the distribution's archives holds it (a key
+    path: relative to the archive's base URL; of the archive FILE the absolute path of a package file, of a kernel
+    image, or of a folder. archive: which of the distribution's archives holds it (a key
     of its row, such as `main` or `security`; of another row `centos8:vault`). sha256: lower-case hex; empty
     where the repository names none; sha512: then, its SHA-512 (Ubuntu from 26.10 on).
     state: served, gone: it left the lists, and its address was asked since. authenticated: its digest was seen

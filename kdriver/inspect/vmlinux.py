@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import lzma
 import os
+import re
 import struct
 import sys
 import tempfile
@@ -26,6 +27,7 @@ else:
 _SETUP_SECTS = 0x1F1
 _HEADER_MAGIC = 0x202
 _PROTOCOL = 0x206
+_VERSION_POINTER = 0x20E
 _PAYLOAD = 0x248
 _PAYLOAD_SINCE_PROTOCOL = 0x0208
 _SECTOR_BYTES = 512
@@ -55,6 +57,25 @@ def extract_vmlinux(image: Path, out: Path) -> Path:
         Path(partial).unlink(missing_ok=True)
         raise
     return out
+
+
+def kernel_version(image: Path) -> tuple[str, str]:
+    """What a kernel's file says of itself without being started: its `uname -r` and `uname -v`; empty where it does not
+    say. A bzImage has both in its setup header (kernel_version at 0x20e), an ELF in its banner (init/version.c).
+
+    Raises OSError.
+    """
+    content = image.read_bytes()
+    if content.startswith(_ELF_MAGIC):
+        found = re.search(rb"Linux version (\S+) \([^\0\n]*\) (#[^\0\n]*)\n", content)
+        return (found[1].decode("ascii", "replace"), found[2].decode("ascii", "replace")) if found else ("", "")
+    if content[_HEADER_MAGIC : _HEADER_MAGIC + 4] != b"HdrS":
+        return ("", "")
+    (pointer,) = struct.unpack_from("<H", content, _VERSION_POINTER)
+    at = pointer + _SECTOR_BYTES
+    text = content[at : at + 512].split(b"\0", 1)[0].decode("ascii", "replace") if pointer else ""
+    release, _, rest = text.partition(" ")
+    return release, rest[rest.index("#") :] if "#" in rest else ""
 
 
 def has_pvh_note(vmlinux: Path) -> bool:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from kdriver.core.errors import NotFoundError
+from kdriver.packages.archive import MemberFilter
+from kdriver.packages.deb import unpack_deb
+from kdriver.packages.rpm import unpack_rpm
+
+_DEB_MAGIC = b"!<arch>\n"
+_RPM_MAGIC = b"\xed\xab\xee\xdb"
+_IMAGES = re.compile(r"boot/vmlinuz-[^/]+|(usr/)?lib/modules/[^/]+/vmlinuz")
 
 
 def kernel_image_names(release: str) -> tuple[str, ...]:
@@ -15,6 +23,26 @@ def kernel_image_names(release: str) -> tuple[str, ...]:
         f"usr/lib/modules/{release}/vmlinuz",
         f"lib/modules/{release}/vmlinuz",
     )
+
+
+def is_kernel_image(name: str) -> bool:
+    """Whether a member of a package is a bootable kernel of whatever release; not the one that only rescues."""
+    return bool(_IMAGES.fullmatch(name)) and "rescue" not in name
+
+
+def is_package(path: Path) -> bool:
+    """Whether a file is a .deb or .rpm, by its first bytes."""
+    with path.open("rb") as file:
+        return file.read(8).startswith((_DEB_MAGIC, _RPM_MAGIC))
+
+
+def unpack_package(
+    package: Path, into: Path, *, members: MemberFilter | None = None, count: int | None = None
+) -> tuple[str, ...]:
+    """Unpack a package file of either format, told by its first bytes. Raises as unpack_deb and unpack_rpm."""
+    with package.open("rb") as file:
+        is_rpm = file.read(4) == _RPM_MAGIC
+    return (unpack_rpm if is_rpm else unpack_deb)(package, into, members=members, count=count)
 
 
 def find_kernel_image(root: Path, release: str) -> Path:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kdriver.core.artifact import CORE_KERNEL, Artifact, DriverKind
-from kdriver.core.errors import IntegrityError, NotFoundError
+from kdriver.core.errors import ConfigError, IntegrityError, NotFoundError
 from kdriver.verifier.plan import DriverUnderTest
 
 _SUFFIXES = (".ko", ".o")
@@ -66,13 +66,19 @@ def artifacts_for(
 ) -> tuple[tuple[DriverUnderTest, ...], tuple[tuple[DriverKind, str], ...]]:
     """The drivers for a kernel, in the order of the kinds, and the kinds that have none, with the reason.
 
-    kernel: its key, or empty to go by the release alone. A CO-RE object serves every kernel.
+    kernel: its key, or empty to go by the release alone; several different drivers of that release raise ConfigError
+    then. A CO-RE object serves every kernel.
     """
     known = list(found)
     drivers = []
     missing = []
     for kind in kinds:
         fitting = [one for one in known if one.record.kind is kind and _fits(one.record, kernel, release)]
+        if len({one.record.sha256 for one in fitting}) > 1 and not kernel:
+            raise ConfigError(
+                f"{fitting[0].path.parent.parent}: several {kind} drivers for {release} are in the folder",
+                hint="Name the folder of one of them with --artifacts.",
+            )
         if fitting:
             drivers.append(under_test(fitting[0]))
         else:

@@ -14,15 +14,30 @@ from pathlib import Path
 
 from kdriver.core.errors import ConfigError, IntegrityError, NotFoundError
 from kdriver.core.paths import cache_dir
-from kdriver.inspect.vmlinux import extract_vmlinux, has_pvh_note
-from kdriver.packages.deb import unpack_deb
-from kdriver.packages.kernel_files import find_kernel_image, kernel_image_names
+from kdriver.inspect.vmlinux import extract_vmlinux, has_pvh_note, kernel_version
+from kdriver.packages.kernel_files import (
+    find_kernel_image,
+    is_kernel_image,
+    is_package,
+    kernel_image_names,
+    unpack_package,
+)
 from kdriver.verifier.modules import unpack_modules
 
 logger = logging.getLogger(__name__)
 
 _UNCOMPRESSED = "vmlinux"
 _COMPRESSED = "bzImage"
+_IMAGE_PLACES = (
+    "boot/vmlinuz-*",
+    "usr/lib/modules/*/vmlinuz",
+    "lib/modules/*/vmlinuz",
+    "arch/x86/boot/bzImage",
+    "bzImage",
+    "vmlinuz*",
+    "vmlinux",
+)
+"""Where a folder may keep its kernel: an unpacked package, a build tree, a folder of files. The first that is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +54,74 @@ class GuestKernel:
     modules: tuple[Path, ...] = ()
 
 
-def kernel_from_package(package: Path, release: str, modules: Sequence[str] = ()) -> GuestKernel:
-    """The kernel of an image package (.deb). Unpacked once for each package, by its digest.
+@dataclass(frozen=True, slots=True)
+class NamedImage:
+    """A kernel image that somebody named. path: a package or the image itself. release, version: its `uname -r` and
+    `uname -v`, empty where it does not say."""
 
-    modules: names of modules that the guest needs before any driver; what they depend on comes with them.
-    Raises IntegrityError for a damaged package, NotFoundError when it holds no kernel of that release, or no
-    module of such a name.
+    path: Path
+    release: str
+    version: str
+
+
+def named_image(path: Path) -> NamedImage:
+    """What a kernel image is: a bzImage or vmlinux, a package (.deb, .rpm) that holds one, or a folder that does.
+
+    Raises NotFoundError when there is none, ConfigError when a folder holds several, IntegrityError for a damaged
+    package.
     """
+    if path.is_dir():
+        return named_image(_image_in(path))
+    if not path.is_file():
+        raise NotFoundError(f"{path}: no such kernel image", hint="Name an existing file with --kernel-image.")
+    if not is_package(path):
+        return NamedImage(path, *kernel_version(path))
+    with tempfile.TemporaryDirectory(prefix="kdriver-image-") as scratch:
+        names = unpack_package(path, Path(scratch), members=is_kernel_image, count=1)
+        if not names:
+            raise NotFoundError(
+                f"{path.name}: no kernel is in the package; looked for boot/vmlinuz-* and lib/modules/*/vmlinuz",
+                hint="Name the package that holds the kernel itself (linux-image-*, linux-binary-*, kernel-core).",
+            )
+        return NamedImage(path, *kernel_version(Path(scratch) / names[0]))
+
+
+def _image_in(folder: Path) -> Path:
+    for pattern in _IMAGE_PLACES:
+        found = sorted({path.resolve() for path in folder.glob(pattern) if path.is_file()})
+        if len(found) > 1:
+            raise ConfigError(
+                f"{folder}: holds several kernels: {', '.join(path.name for path in found)}",
+                hint="Name one of the files with --kernel-image.",
+            )
+        if found:
+            return found[0]
+    raise NotFoundError(
+        f"{folder}: no kernel is in the folder; looked for {', '.join(_IMAGE_PLACES)}",
+        hint="Name the kernel's file with --kernel-image.",
+    )
+
+
+def kernel_from_package(
+    package: Path, release: str, modules: Sequence[str] = (), sources: Sequence[Path] = ()
+) -> GuestKernel:
+    """The kernel of an image package (.deb or .rpm), or a kernel image. Unpacked once for each, by its digest.
+
+    modules: names of modules that the guest needs before any driver; what they depend on comes with them. sources:
+    where they are (packages, folders), where the image package does not hold them.
+    Raises IntegrityError for a damaged package or a file that is no kernel, NotFoundError when it holds no kernel of
+    that release, or no module of such a name.
+    """
+    if not package.is_file():
+        raise NotFoundError(f"{package}: no such kernel image", hint="Name an existing file with --kernel-image.")
     sha256 = _digest(package)
+    packed = is_package(package)
 
     def put_image(into: Path) -> Path:
-        if package.suffix != ".deb":
-            raise ConfigError(
-                f"{package.name}: is no Debian package",
-                hint="Name the kernel file itself with --kernel-image FILE --release RELEASE.",
-            )
+        if not packed:
+            return Path(shutil.copy(package, into / "image"))
         wanted = kernel_image_names(release)
-        unpack_deb(package, into, members=lambda name: name in wanted, count=1)
+        unpack_package(package, into, members=lambda name: name in wanted, count=1)
         try:
             return find_kernel_image(into, release)
         except NotFoundError as error:
@@ -66,21 +132,10 @@ def kernel_from_package(package: Path, release: str, modules: Sequence[str] = ()
         return kernel
     # Beside the kernel, under a name that says which modules; unpacked anew each time, for they are rarely needed.
     place = kernel.path.parent.parent / f"{sha256}-modules-{'-'.join(modules)}"
-    return replace(kernel, modules=unpack_modules(package, release, modules, place))
-
-
-def kernel_from_file(image: Path, release: str) -> GuestKernel:
-    """A kernel that somebody names: a bzImage, or an uncompressed ELF.
-
-    Raises NotFoundError when there is no such file, IntegrityError when it is neither.
-    """
-    if not image.is_file():
-        raise NotFoundError(f"{image}: no such kernel image", hint="Name an existing file with --kernel-image.")
-
-    def put_image(into: Path) -> Path:
-        return Path(shutil.copy(image, into / "image"))
-
-    return _prepared(put_image, release, _digest(image))
+    places = sources or ((package,) if packed else ())
+    if not places:
+        raise ConfigError(f"{package.name}: a file alone holds no modules", hint="Say where they are with --modules.")
+    return replace(kernel, modules=unpack_modules(places, release, modules, place))
 
 
 def _digest(path: Path) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kdriver.core.errors import NotFoundError
 from kdriver.inspect.elf import read_module
-from kdriver.packages.deb import unpack_deb
+from kdriver.packages.kernel_files import unpack_package
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -19,26 +19,43 @@ else:
 _SUFFIXES = (".ko", ".ko.xz", ".ko.zst")
 
 
-def unpack_modules(package: Path, release: str, names: Sequence[str], into: Path) -> tuple[Path, ...]:
+def unpack_modules(sources: Sequence[Path], release: str, names: Sequence[str], into: Path) -> tuple[Path, ...]:
     """Put the modules of that name, and those that they depend on, into a folder, uncompressed.
 
+    sources: packages (.deb, .rpm) and folders, in which `lib/modules/<release>` stands, or which are that folder.
     The result is in the order in which they must be inserted; what is built into the kernel is left out. The order
     comes from the modules' own `depends` (packages hold no modules.dep: depmod makes it when they are installed).
-    Raises NotFoundError for a name that the package does not have, IntegrityError for a damaged package.
+    Raises NotFoundError for a name that the sources do not have, IntegrityError for a damaged package.
     """
     home = f"lib/modules/{release}/"
-    unpack_deb(
-        package,
-        into,
-        members=lambda name: home in name and name.endswith((*_SUFFIXES, "/modules.builtin")),
-    )
-    files = {_name(path): path for path in sorted(into.rglob("*")) if path.name.endswith(_SUFFIXES)}
-    listed = next(iter(into.rglob("modules.builtin")), None)
-    builtin = {_name(Path(line)) for line in listed.read_text().split()} if listed else set()
+    folders = [into]
+    for source in sources:
+        if source.is_dir():
+            folders.append(_modules_folder(source, release))
+        else:
+            unpack_package(
+                source,
+                into,
+                members=lambda name: home in name and name.endswith((*_SUFFIXES, "/modules.builtin")),
+            )
+    found = [path for folder in folders for path in sorted(folder.rglob("*"))]
+    files = {_name(path): path for path in found if path.name.endswith(_SUFFIXES)}
+    listed = [path for path in found if path.name == "modules.builtin"]
+    builtin = {_name(Path(line)) for one in listed for line in one.read_text().split()}
     order: dict[str, Path] = {}
+    subject = f"{', '.join(source.name for source in sources)}: {release}"
     for name in names:
-        _add(name.replace("-", "_"), files, builtin, order, f"{package.name}: {release}")
-    return tuple(order.values())
+        _add(name.replace("-", "_"), files, builtin, order, subject)
+    into.mkdir(parents=True, exist_ok=True)
+    return tuple(_uncompressed(path, into) for path in order.values())
+
+
+def _modules_folder(folder: Path, release: str) -> Path:
+    """Where a folder keeps the modules of a release; one that is not laid out as a package is that place."""
+    for name in (f"lib/modules/{release}", f"usr/lib/modules/{release}", release):
+        if (folder / name).is_dir():
+            return folder / name
+    return folder
 
 
 def _add(
@@ -54,11 +71,10 @@ def _add(
         return
     if name not in files:
         raise NotFoundError(f"{subject}: has no module {name}", hint="Name a module that this kernel has.")
-    plain = _uncompressed(files[name])
-    for needed in dict(read_module(plain).modinfo).get("depends", "").split(","):
+    for needed in dict(read_module(files[name]).modinfo).get("depends", "").split(","):
         if needed:
             _add(needed.replace("-", "_"), files, builtin, order, subject, above | {name})
-    order[name] = plain
+    order[name] = files[name]
 
 
 def _name(path: Path) -> str:
@@ -66,11 +82,11 @@ def _name(path: Path) -> str:
     return path.name.split(".ko")[0].replace("-", "_")
 
 
-def _uncompressed(path: Path) -> Path:
+def _uncompressed(path: Path, into: Path) -> Path:
     """The kernel of a guest may not be able to take a compressed one (before 5.17 none can)."""
     if path.suffix == ".ko":
         return path
     content = path.read_bytes()
-    plain = path.with_suffix("")
+    plain = into / path.with_suffix("").name
     plain.write_bytes(lzma.decompress(content) if path.suffix == ".xz" else zstd.decompress(content))
     return plain

@@ -13,6 +13,7 @@ from kdriver.verifier.image import GuestKernel
 from kdriver.verifier.initramfs import Entry, character_device, folder, regular
 
 _HOST_MARGIN_S = 20.0
+_GUEST_BTF = "/kernel.btf"
 
 
 class GuestTools(Protocol):
@@ -108,6 +109,7 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class GuestPlan:
     """One boot. drivers are tried in this order, each from load to unload. modules: files inserted before.
+    btf: type information for a kernel that has none of its own.
 
     buffer_bytes: of each CPU, while every event is expected. small_buffer_bytes: of the consumer that is to lose
     events. pressure_rounds, overrun_calls: how many calls those trials make. cost_calls: of a batch, where the guest is
@@ -117,6 +119,7 @@ class GuestPlan:
     kernel: GuestKernel
     drivers: tuple[DriverUnderTest, ...]
     modules: tuple[Path, ...] = ()
+    btf: Path | None = None
     limits: Limits = field(default_factory=Limits)
     buffer_bytes: int = 8 << 20
     small_buffer_bytes: int = 64 << 10
@@ -146,6 +149,7 @@ def plan_text(plan: GuestPlan) -> str:
     }
     lines = [f"set {name} {value:.0f}" for name, value in numbers.items()]
     lines += [f"module /modules/{module.name}" for module in plan.modules]
+    lines += [f"btf {_GUEST_BTF}"] if plan.btf else []
     for driver in plan.drivers:
         lines.append(f"driver {driver.kind} {driver.name or '-'} {driver.guest_path}")
         if driver.check is not None:
@@ -170,6 +174,7 @@ def guest_entries(plan: GuestPlan, tools: GuestTools) -> tuple[Entry, ...]:
             regular(f"check/{file.name}", file.read_bytes(), executable=True)
             for file in dict.fromkeys(file for driver in plan.drivers if driver.check for file in driver.check.files)
         ),
+        *([regular(_GUEST_BTF.lstrip("/"), plan.btf.read_bytes())] if plan.btf else []),
         regular("plan", plan_text(plan).encode()),
         # The kernel opens it as standard input and output of /init, before devtmpfs is mounted.
         character_device("dev/console", 5, 1),

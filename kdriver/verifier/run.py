@@ -41,7 +41,9 @@ _KVM_TRIAL_S = 15.0
 class Verification:
     """What is to be judged on one kernel. image: brings the bootable kernel here, when its turn comes.
 
-    missing: kinds without a driver file, each with the reason; they become verdicts that say so.
+    missing: kinds without a driver file, each with the reason; they become verdicts that say so. lacking: kinds that
+    cannot work on this kernel, in the same way. btf: type information
+    for a kernel that has none of its own.
     """
 
     kernel: str
@@ -49,15 +51,20 @@ class Verification:
     image: Callable[[], GuestKernel]
     drivers: tuple[DriverUnderTest, ...]
     missing: tuple[tuple[DriverKind, str], ...] = ()
+    btf: Path | None = None
+    lacking: tuple[tuple[DriverKind, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A verdict, and the console log of the guest that it is about. error: why no guest could even be tried."""
+    """A verdict, and the console log of the guest that it is about. error: why no guest could even be tried.
+
+    lacking: no driver of that kind can work on the kernel, so that there is nothing to verify."""
 
     verdict: Verdict
     console: Path | None = None
     error: KdriverError | None = None
+    lacking: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +136,9 @@ def verify_kernel(verification: Verification, bench: Bench) -> tuple[Verified, .
 def missing_verdicts(verification: Verification) -> tuple[Verified, ...]:
     """A verdict for each kind that there is no driver of: not verified, with the reason."""
     return tuple(
-        _not_verified(verification, DriverUnderTest(kind, "", Path(), ""), reason)
-        for kind, reason in verification.missing
+        _not_verified(verification, DriverUnderTest(kind, "", Path(), ""), reason, lacking=lacking)
+        for lacking, kinds in ((False, verification.missing), (True, verification.lacking))
+        for kind, reason in kinds
     )
 
 
@@ -148,7 +156,7 @@ def _judge_all(verification: Verification, kernel: GuestKernel, bench: Bench) ->
             found.append(_not_verified(verification, driver, fault, image_sha256=kernel.sha256))
             continue
         guest = guests[driver.kind]
-        facts = _facts(guest, kernel, bench.qemu)
+        facts = (*_facts(guest, kernel, bench.qemu), *_btf_fact(verification))
         if driver.check is not None:
             made = foreign_verdict(
                 driver, guest, kernel=verification.kernel, date=_now(), image_sha256=kernel.sha256, facts=facts
@@ -210,7 +218,7 @@ def _boot(
     *,
     verbose: bool,
 ) -> GuestRun:
-    plan = GuestPlan(kernel, drivers, modules=kernel.modules, limits=bench.limits)
+    plan = GuestPlan(kernel, drivers, modules=kernel.modules, btf=verification.btf, limits=bench.limits)
     logs = cache_dir() / "logs" / "verify" / verification.kernel.replace("/", "_")
     logs.mkdir(parents=True, exist_ok=True)
     stem = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
@@ -270,6 +278,11 @@ def _facts(guest: GuestRun, kernel: GuestKernel, qemu: str) -> tuple[tuple[str, 
     )
 
 
+def _btf_fact(verification: Verification) -> tuple[tuple[str, str], ...]:
+    btf = verification.btf
+    return () if btf is None else (("btf_sha256", hashlib.sha256(btf.read_bytes()).hexdigest()),)
+
+
 def qemu_version(qemu: str) -> str:
     """What QEMU calls itself, such as `7.2.22`; empty where it does not say."""
     try:
@@ -287,6 +300,7 @@ def _not_verified(
     *,
     image_sha256: str = "",
     error: KdriverError | None = None,
+    lacking: bool = False,
 ) -> Verified:
     return Verified(
         Verdict(
@@ -301,6 +315,7 @@ def _not_verified(
             image_sha256=image_sha256,
         ),
         error=error,
+        lacking=lacking,
     )
 
 

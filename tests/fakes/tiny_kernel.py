@@ -16,13 +16,20 @@ from tests.fakes.file_server import FileServer
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 TOY_DRIVER = FIXTURES / "toy_driver"
+OPTIONS = (
+    "CONFIG_MODULES",
+    "CONFIG_TRACEPOINTS",
+    "CONFIG_BPF_SYSCALL",
+    "CONFIG_BPF_EVENTS",
+    "CONFIG_DEBUG_INFO_BTF",
+)
 SYMBOLS = {"module_layout": 0x01020304, "kmalloc": 0x11111111, "kfree": 0x22222222, "printk": 0x33333333}
 
 
 @dataclass(frozen=True)
 class TinyKernel:
     """What the headers say. gcc: CONFIG_GCC_VERSION's major version. vermagic, crcs: what modules get, where that
-    differs from what the headers promise. tool: a program that stands as the headers' modpost."""
+    differs from what the headers promise. tool: a program that stands as the headers' modpost. options: of .config."""
 
     release: str = "1.2.3-tiny-amd64"
     version: str = "1.2.3-1"
@@ -30,6 +37,7 @@ class TinyKernel:
     vermagic: str = ""
     crcs: dict[str, int] = field(default_factory=dict)
     tool: Path = Path("/bin/true")
+    options: tuple[str, ...] = OPTIONS
 
     def packages(self, folder: Path) -> Kernel:
         """Pack the three header packages into `folder`/debian/pool; the kernel's record of the index."""
@@ -97,6 +105,7 @@ def _write_arch(root: Path, kernel: TinyKernel) -> None:
     text = f"gcc-{kernel.gcc} (Tiny {kernel.gcc}.2.0) {kernel.gcc}.2.0"
     (build / ".config").write_text(
         f'CONFIG_CC_VERSION_TEXT="{text}"\nCONFIG_GCC_VERSION={kernel.gcc}0200\nCONFIG_MODVERSIONS=y\n'
+        + "".join(f"{option}=y\n" for option in kernel.options)
     )
     (generated / "utsrelease.h").write_text(f'#define UTS_RELEASE "{kernel.release}"\n')
     (build / "Module.symvers").write_text(symvers(SYMBOLS))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import gzip
-import struct
+import shutil
 import tarfile
 from pathlib import Path
 
 import pytest
 
 from kdriver.core.errors import ConfigError, IntegrityError, NotFoundError
-from kdriver.verifier.image import kernel_from_file, kernel_from_package
+from kdriver.verifier.image import kernel_from_package, named_image
 from tests.fakes.debs import write_deb
+from tests.fakes.kernel_images import BANNER, bzimage, vmlinux
+from tests.fakes.rpms import Built, build_rpms
 
 RELEASE = "1.2.3-tiny-amd64"
 
@@ -21,37 +23,21 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KDRIVER_CACHE", str(tmp_path / "cache"))
 
 
-def _elf(*, pvh: bool) -> bytes:
-    """A 64-bit ELF with one note: Xen's entry address, or another."""
-    note = struct.pack("<III4sI", 4, 4, 18 if pvh else 6, b"Xen\0", 0x1000000)
-    head = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, 0, 64, 0, 0, 64, 56, 1, 0, 0, 0)
-    return head + struct.pack("<IIQQQQQQ", 4, 4, 120, 0, 0, len(note), len(note), 4) + note
-
-
-def _bzimage(payload: bytes) -> bytes:
-    """A boot header (protocol 2.15, one setup sector) and the payload after it."""
-    image = bytearray(2 * 512)
-    image[0x1F1] = 1
-    image[0x202:0x208] = b"HdrS" + struct.pack("<H", 0x020F)
-    struct.pack_into("<II", image, 0x248, 0, len(payload))
-    return bytes(image) + payload
-
-
 def _package(tmp_path: Path, image: bytes, name: str = f"./boot/vmlinuz-{RELEASE}") -> Path:
     members = [(name, tarfile.REGTYPE, image), ("./lib/modules/x.ko", tarfile.REGTYPE, b"module")]
     return write_deb(tmp_path / "linux-image.deb", members)
 
 
 def test_a_kernel_with_a_pvh_note_is_kept_uncompressed(tmp_path: Path) -> None:
-    elf = _elf(pvh=True)
-    kernel = kernel_from_package(_package(tmp_path, _bzimage(gzip.compress(elf))), RELEASE)
+    elf = vmlinux(pvh=True)
+    kernel = kernel_from_package(_package(tmp_path, bzimage(payload=gzip.compress(elf))), RELEASE)
     assert (kernel.pvh, kernel.release) == (True, RELEASE)
     assert kernel.path.read_bytes() == elf
     assert sorted(path.name for path in kernel.path.parent.iterdir()) == ["vmlinux"]
 
 
 def test_a_kernel_without_a_pvh_note_stays_compressed(tmp_path: Path) -> None:
-    image = _bzimage(gzip.compress(_elf(pvh=False)))
+    image = bzimage(payload=gzip.compress(vmlinux(pvh=False)))
     kernel = kernel_from_package(_package(tmp_path, image), RELEASE)
     assert not kernel.pvh
     assert kernel.path.read_bytes() == image
@@ -59,12 +45,12 @@ def test_a_kernel_without_a_pvh_note_stays_compressed(tmp_path: Path) -> None:
 
 
 def test_a_compression_that_is_unknown_is_left_to_the_kernel(tmp_path: Path) -> None:
-    image = _bzimage(b"what is this compression?")
+    image = bzimage(payload=b"what is this compression?")
     assert kernel_from_package(_package(tmp_path, image), RELEASE).path.read_bytes() == image
 
 
 def test_a_package_is_unpacked_once(tmp_path: Path) -> None:
-    package = _package(tmp_path, _bzimage(gzip.compress(_elf(pvh=True))))
+    package = _package(tmp_path, bzimage())
     first = kernel_from_package(package, RELEASE)
     before = first.path.stat().st_ino
     assert kernel_from_package(package, RELEASE) == first
@@ -73,13 +59,13 @@ def test_a_package_is_unpacked_once(tmp_path: Path) -> None:
 
 
 def test_a_kernel_beside_the_modules_is_found(tmp_path: Path) -> None:
-    image = _bzimage(gzip.compress(_elf(pvh=True)))
+    image = bzimage()
     package = _package(tmp_path, image, f"./usr/lib/modules/{RELEASE}/vmlinuz")
     assert kernel_from_package(package, RELEASE).pvh
 
 
 def test_a_package_of_another_release_is_refused(tmp_path: Path) -> None:
-    package = _package(tmp_path, _bzimage(b""), "./boot/vmlinuz-9.9.9")
+    package = _package(tmp_path, bzimage(payload=b""), "./boot/vmlinuz-9.9.9")
     with pytest.raises(NotFoundError) as caught:
         kernel_from_package(package, RELEASE)
     assert caught.value.message.startswith(f"linux-image.deb: {RELEASE}: no kernel in the unpacked package")
@@ -87,7 +73,7 @@ def test_a_package_of_another_release_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_damaged_package_is_an_integrity_error(tmp_path: Path) -> None:
-    package = _package(tmp_path, _bzimage(gzip.compress(_elf(pvh=True))))
+    package = _package(tmp_path, bzimage())
     package.write_bytes(package.read_bytes()[:-200])
     with pytest.raises(IntegrityError) as caught:
         kernel_from_package(package, RELEASE)
@@ -101,29 +87,71 @@ def test_something_that_is_no_kernel_is_refused(tmp_path: Path) -> None:
         kernel_from_package(package, RELEASE)
 
 
-def test_another_kind_of_package_is_refused_with_a_hint(tmp_path: Path) -> None:
+def test_a_file_that_is_no_package_and_no_kernel_is_refused(tmp_path: Path) -> None:
     package = tmp_path / "kernel.rpm"
     package.write_bytes(b"rpm")
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(IntegrityError, match=r"kernel.rpm: is no bzImage|image: is no bzImage"):
         kernel_from_package(package, RELEASE)
-    assert caught.value.message == "kernel.rpm: is no Debian package"
-    assert caught.value.hint == "Name the kernel file itself with --kernel-image FILE --release RELEASE."
+
+
+@pytest.mark.skipif(shutil.which("rpmbuild") is None, reason="rpmbuild (package rpm) is not installed")
+@pytest.mark.parametrize("place", ["/boot/vmlinuz-{}", "/lib/modules/{}/vmlinuz"], ids=["el7", "el8"])
+def test_a_kernel_of_an_rpm_is_found(tmp_path: Path, place: str) -> None:
+    # rpmbuild writes texts, so the kernel of this package is one that nothing can start.
+    files = {place.format(RELEASE): "text", f"/lib/modules/{RELEASE}/kernel/x.ko": "module"}
+    (rpm,) = build_rpms([Built("kernel-core", "1.2.3", "1", files=files)], tmp_path)
+    with pytest.raises(IntegrityError, match=f"vmlinuz(-{RELEASE})?: is no bzImage"):
+        kernel_from_package(rpm, RELEASE)
+    assert named_image(rpm).path == rpm
+
+
+def test_an_image_says_who_it_is(tmp_path: Path) -> None:
+    for name, content in (("a", vmlinux(RELEASE)), ("b", bzimage(RELEASE))):
+        (tmp_path / name).write_bytes(content)
+        image = named_image(tmp_path / name)
+        assert (image.release, image.version) == (RELEASE, BANNER)
+    package = _package(tmp_path, bzimage(RELEASE))
+    assert named_image(package).release == RELEASE
+    (tmp_path / "c").write_bytes(bzimage())
+    assert named_image(tmp_path / "c").release == ""
+
+
+def test_a_folder_s_kernel_is_found_where_distributions_and_kbuild_put_it(tmp_path: Path) -> None:
+    for place in (f"boot/vmlinuz-{RELEASE}", "arch/x86/boot/bzImage", f"lib/modules/{RELEASE}/vmlinuz"):
+        folder = tmp_path / place.replace("/", "_")
+        (folder / place).parent.mkdir(parents=True)
+        (folder / place).write_bytes(bzimage(RELEASE))
+        assert named_image(folder).path == folder / place
+
+
+def test_a_folder_of_several_kernels_or_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="no kernel is in the folder"):
+        named_image(tmp_path)
+    for name in ("vmlinuz-1", "vmlinuz-2"):
+        (tmp_path / name).write_bytes(bzimage(name))
+    with pytest.raises(ConfigError, match="holds several kernels: vmlinuz-1, vmlinuz-2"):
+        named_image(tmp_path)
+
+
+def test_a_package_without_a_kernel_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="no kernel is in the package"):
+        named_image(_package(tmp_path, b"", "./boot/config-1"))
 
 
 def test_a_named_file_may_be_either_form(tmp_path: Path) -> None:
-    for name, content in (("a", _elf(pvh=True)), ("b", _bzimage(gzip.compress(_elf(pvh=True))))):
+    for name, content in (("a", vmlinux(pvh=True)), ("b", bzimage())):
         (tmp_path / name).write_bytes(content)
-        assert kernel_from_file(tmp_path / name, RELEASE).path.read_bytes() == _elf(pvh=True)
+        assert kernel_from_package(tmp_path / name, RELEASE).path.read_bytes() == vmlinux(pvh=True)
 
 
 def test_an_uncompressed_kernel_that_qemu_cannot_start_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "vmlinux").write_bytes(_elf(pvh=False))
+    (tmp_path / "vmlinux").write_bytes(vmlinux(pvh=False))
     with pytest.raises(IntegrityError) as caught:
-        kernel_from_file(tmp_path / "vmlinux", RELEASE)
+        kernel_from_package(tmp_path / "vmlinux", RELEASE)
     assert "without a PVH note" in caught.value.message
     assert caught.value.hint == "Name the compressed kernel (bzImage) instead."
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="no such kernel image"):
-        kernel_from_file(tmp_path / "nothing", RELEASE)
+        kernel_from_package(tmp_path / "nothing", RELEASE)
