@@ -24,6 +24,7 @@ from builder.source import DriverSource, copy_source
 from builder.store import Stored, find_stored, put
 from builder.toolchain import Compiler, Llvm, find_llvm, gcc_for, load_table
 from kdriver.core.artifact import Artifact, DriverKind
+from kdriver.core.provenance import builder_id
 from kdriver.inspect.elf import read_module
 from kdriver.inspect.symvers import read_symvers
 
@@ -166,6 +167,7 @@ def _record(plan: BuildPlan, bench: Bench, recipe: Recipe, content: bytes, secon
         vermagic=vermagic,
         twin_of=plan.twin_of,
         file=_file_name(plan, bench.source),
+        builder=builder_id(),
     )
 
 

@@ -27,6 +27,7 @@ class BuildResult:
     """One kernel's driver of one kind. reason: one line, empty when there is an artifact. detail: the lines of the log
     that matter. failure: the class of a failure, empty for the other outcomes. line: the line of the table of known bad
     kernels that skipped it. artifact: the file in the store or where --out put it; record: what it was built from.
+    reproduced: what a second build said of it: `identical`, `different`, empty when there was none.
     exit_code: what a batch of this alone exits with."""
 
     kernel: str
@@ -41,6 +42,7 @@ class BuildResult:
     artifact: Path | None = None
     record: Artifact | None = None
     log: Path | None = None
+    reproduced: str = ""
     exit_code: ExitCode = ExitCode.DONE
 
     @property
@@ -63,6 +65,7 @@ class BuildResult:
             "sha256": self.record.sha256 if self.record else "",
             "size_bytes": self.record.size_bytes if self.record else 0,
             "compiler": self.record.compiler if self.record else "",
+            "reproduced": self.reproduced,
             "twin_of": self.record.twin_of if self.record else "",
             "log": str(self.log) if self.log else None,
         }

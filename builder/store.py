@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kdriver.core.artifact import Artifact
+from kdriver.core.provenance import statement
 
 RECORD = "record.json"
 
@@ -58,9 +59,12 @@ def put(store: Path, file: Path, record: Artifact) -> Stored:
 
 
 def copy_out(stored: Stored, folder: Path) -> Path:
-    """Copy an artifact to `folder`/<file> with its record in <file>.json; the copy's path."""
+    """Copy an artifact to `folder`/<file> with its record in <file>.json and its provenance, unsigned, in
+    <file>.provenance.json; the copy's path."""
     folder.mkdir(parents=True, exist_ok=True)
     out = folder / stored.record.file_name
+    provenance = json.dumps(statement(stored.record), indent=2) + "\n"
+    _write(out.with_name(f"{out.name}.provenance.json"), provenance.encode())
     write_pair(out, out.with_name(f"{out.name}.json"), stored.path.read_bytes(), stored.record)
     return out
 

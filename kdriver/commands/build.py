@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--driver-src",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     help="Another driver than kdriver's: a folder with a driver.toml, or a kbuild module (with --name).",
 )
 @click.option(
@@ -56,8 +56,14 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--known-bad",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     help="A table over the shipped one of what cannot work on which kernels (builder/known_bad.toml shows its shape).",
+)
+@click.option(
+    "--check-reproducible",
+    is_flag=True,
+    help="Build everything a second time in another folder, time zone, locale, umask, and as root under another host "
+    "name and user; a file that differs is a failure.",
 )
 @click.option("--junit", type=click.Path(path_type=Path), help="Write the results to this file as JUnit XML, for CI.")
 def command(
@@ -74,6 +80,7 @@ def command(
     force: bool,
     fail_fast: bool,
     known_bad: Path | None,
+    check_reproducible: bool,
     junit: Path | None,
 ) -> int:
     """Build drivers for kernels: the module, the eBPF probe of each kernel, and the CO-RE probe once for all.
@@ -90,6 +97,7 @@ def command(
       kdriver build --distro debian12 --kernel newest
       kdriver build --distro debian12 --kind kmod -j 4 --out drivers
       kdriver build --distro debian --fail-fast --junit results.xml
+      kdriver build --kernel newest --check-reproducible
       kdriver build --kernel newest --name my_driver
       kdriver build --kernel newest --driver-src ./vpoll-0.1 --name vpoll
       kdriver build --headers /usr/src/kernels/3.10.0-1160.el7.x86_64
@@ -128,7 +136,29 @@ def command(
         print_plans(plans, as_json)
         return int(ExitCode.DONE)
     options = RunOptions(jobs or len(os.sched_getaffinity(0)), force, out, fail_fast)
-    return int(exit_status(_run(plans, source, options, as_json=as_json, junit=junit)))
+    again = words_again(click.get_current_context()) if check_reproducible else None
+    return int(exit_status(_run(plans, source, options, again=again, as_json=as_json, junit=junit)))
+
+
+_NOT_AGAIN = (
+    "distro", "kernels", "kinds", "out", "jobs", "dry_run", "as_json", "force", "fail_fast", "check_reproducible",
+    "junit",
+)  # fmt: skip
+"""Options that say what to build and where to, and not how."""
+
+
+def words_again(context: click.Context) -> list[str]:
+    """The options of this command that a second build of the same must get as well; paths as absolute ones."""
+    words: list[str] = []
+    for param in context.command.params:
+        value = context.params.get(param.name or "")
+        if not isinstance(param, click.Option) or param.name in _NOT_AGAIN or value in (None, False, ()):
+            continue
+        name = max(param.opts, key=len)
+        for one in value if isinstance(value, tuple) else (value,):
+            text = str(one.absolute()) if isinstance(one, Path) else str(one)
+            words += [name] if param.is_flag else [name, text]
+    return words
 
 
 def exit_status(results: Sequence[BuildResult]) -> ExitCode:
@@ -146,10 +176,17 @@ def exit_status(results: Sequence[BuildResult]) -> ExitCode:
 
 
 def _run(
-    plans: Sequence[BuildPlan], source: DriverSource, options: RunOptions, *, as_json: bool, junit: Path | None
+    plans: Sequence[BuildPlan],
+    source: DriverSource,
+    options: RunOptions,
+    *,
+    again: Sequence[str] | None,
+    as_json: bool,
+    junit: Path | None,
 ) -> tuple[BuildResult, ...]:
     """Build, showing what goes on. Stopped by ctrl-C, it prints what had ended by then; all of that is in the cache."""
     from builder.junit import write_junit
+    from builder.reproduce import check_reproducible as reproduce
     from builder.run import run_builds
     from kdriver.commands.build_report import live, print_results
 
@@ -162,6 +199,9 @@ def _run(
                 shown.result(plan, result)
 
             results = run_builds(plans, source, options, on_step=shown.step, on_result=on_result)
+            if again is not None:
+                shown.say("building everything a second time, elsewhere")
+                results = reproduce(results, again, options.jobs)
     except KeyboardInterrupt:
         if ended:
             print_results(ended, as_json)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _STEPS = 5
 _ENDS = ("built", "cached", "shared", "skipped", "failed")
 _COLUMNS = ("kernel", "kind", "outcome", "compiler", "seconds", "size", "reason")
+_AGAIN = {"identical": "two builds are identical"}
 
 
 class Live:
@@ -52,6 +53,10 @@ class Live:
                 self._tasks[plan] = self._display.add_task(title, total=_STEPS, note=step)
             else:
                 self._display.update(task, advance=1, note=step)
+
+    def say(self, line: str) -> None:
+        """What the whole batch does now."""
+        self._display.add_task(line, total=None, note="")
 
     def result(self, plan: BuildPlan, result: BuildResult) -> None:
         """A plan has ended; called in the order in which they end."""
@@ -140,5 +145,5 @@ def _row(result: BuildResult) -> tuple[str, ...]:
         record.compiler if record else "",
         f"{result.seconds:.1f}",
         size(record.size_bytes) if record else "",
-        result.reason or twin_note(record.twin_of if record else ""),
+        result.reason or _AGAIN.get(result.reproduced) or twin_note(record.twin_of if record else ""),
     )

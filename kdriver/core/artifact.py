@@ -67,6 +67,7 @@ class Artifact:
     name: the driver's (module and device) name. seconds: wall time of the build. built_at: UTC, ISO 8601.
     twin_of: the key of the kernel whose headers stood in for this one's (Kernel.twin_of); empty for its own.
     file: what the file is called where that is not what kdriver's own driver of the kind is called.
+    builder: who built it, a URI (kdriver/core/provenance.py).
     """
 
     kernel: str
@@ -85,6 +86,7 @@ class Artifact:
     vermagic: str = ""
     twin_of: str = ""
     file: str = ""
+    builder: str = ""
 
     @property
     def file_name(self) -> str:
@@ -110,6 +112,7 @@ class Artifact:
             "built_at": self.built_at,
             "vermagic": self.vermagic,
             "twin_of": self.twin_of,
+            "builder": self.builder,
         }
 
     @classmethod

@@ -7,10 +7,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from kdriver.core.artifact import CORE_KERNEL
+from kdriver.core.artifact import CORE_KERNEL, Artifact
 from kdriver.core.errors import IntegrityError
 from kdriver.repository import layout
-from kdriver.repository.entries import KernelEntry, names_from_json
+from kdriver.repository.attestation import provenance_fault
+from kdriver.repository.entries import DriverEntry, KernelEntry, names_from_json
 from kdriver.repository.metadata import SignedMetadata
 from kdriver.repository.store import FolderStore
 
@@ -50,12 +51,32 @@ def check_repository(store: FolderStore) -> CheckReport:
             wanted = [driver.target, layout.record_target(driver.record)]
             wanted += [layout.verdict_target(driver.verdict)] if driver.verdict else []
             wanted += [layout.tool_target(driver.capture)] if driver.capture else []
+            wanted += [layout.provenance_target(driver.provenance)] if driver.provenance else []
             faults += [f"{entry.key}: {one} is no target" for one in wanted if metadata.target(one) is None]
+            faults += _provenance_faults(metadata, entry.key, driver)
             for alias in driver.aliases:
                 aliases += 1
                 if _digest(store.path(alias)) != driver.artifact:
                     faults.append(f"{alias}: is missing or is not the driver of {entry.key}")
     return CheckReport(targets, len(entries), aliases, size_bytes, tuple(faults))
+
+
+def _provenance_faults(metadata: SignedMetadata, key: str, driver: DriverEntry) -> list[str]:
+    """Whether a driver's provenance is signed, is of its file, and says what its record says."""
+    if not driver.provenance:
+        return []
+    try:
+        envelope = metadata.read_target(layout.provenance_target(driver.provenance))
+        record = metadata.read_target(layout.record_target(driver.record))
+        if envelope is None or record is None:
+            return []  # a fault that is named already
+        artifact = Artifact.from_json(json.loads(record))
+    except (IntegrityError, ValueError, KeyError, TypeError):
+        return []  # likewise: the file differs from its signed digest
+    fault = provenance_fault(envelope, metadata.root, artifact)
+    if not fault and artifact.sha256 != driver.artifact:
+        fault = "the record is of another file"
+    return [f"{key} {driver.kind}: {fault}"] if fault else []
 
 
 def kernel_entries(metadata: SignedMetadata) -> list[KernelEntry]:

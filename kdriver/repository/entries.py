@@ -17,10 +17,11 @@ FORMAT = 1
 class DriverEntry:
     """One driver of one kernel.
 
-    artifact, record, verdict, capture: SHA-256 of the driver file, of its record, of the verdict's record (empty:
-    there is none) and of the capture tool that understands it (empty: none was published). signed: whether the
-    module carries a signature. aliases: its addresses in Falco's naming. published_at: UTC, ISO 8601. twin_of: the
-    key of the kernel whose headers it was built from, where those are not this kernel's own.
+    artifact, record, provenance, verdict, capture: SHA-256 of the driver file, of its record, of its signed
+    provenance (empty: published before there was any), of the verdict's record (empty: there is none) and of the
+    capture tool that understands it (empty: none was published). signed: whether the module carries a signature.
+    aliases: its addresses in Falco's naming. published_at: UTC, ISO 8601. twin_of: the key of the kernel whose headers
+    it was built from, where those are not this kernel's own.
     """
 
     kind: DriverKind
@@ -39,6 +40,7 @@ class DriverEntry:
     aliases: tuple[str, ...]
     published_at: str
     twin_of: str = ""
+    provenance: str = ""
 
     @property
     def target(self) -> str:
@@ -64,6 +66,7 @@ class DriverEntry:
             "aliases": list(self.aliases),
             "published_at": self.published_at,
             "twin_of": self.twin_of,
+            "provenance": self.provenance,
         }
 
     @classmethod

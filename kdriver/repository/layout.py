@@ -26,6 +26,11 @@ def record_target(sha256: str) -> str:
     return f"records/{sha256}.json"
 
 
+def provenance_target(sha256: str) -> str:
+    """An artifact's provenance, signed, by the digest of its document."""
+    return f"provenance/{sha256}.json"
+
+
 def verdict_target(sha256: str) -> str:
     """A verdict's record, by the record's digest."""
     return f"verdicts/{sha256}.json"

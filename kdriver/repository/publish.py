@@ -14,6 +14,7 @@ from kdriver.core.artifact import DriverKind
 from kdriver.core.verdict import Outcome
 from kdriver.inspect.elf import strip_signature
 from kdriver.repository import layout
+from kdriver.repository.attestation import attest
 from kdriver.repository.draft import Draft, document, find_driver, read_entry
 from kdriver.repository.entries import DriverEntry, KernelEntry
 from kdriver.repository.gather import Candidate
@@ -97,7 +98,7 @@ def publish(
         draft = Draft(metadata)
         for step in steps:
             if step.action in (Action.PUBLISHED, Action.WITHDRAWN):
-                _write(store, metadata, draft, step, tool, moment.isoformat(timespec="seconds"))
+                _write(store, metadata, draft, step, tool, moment.isoformat(timespec="seconds"), keys)
         draft.write()
         metadata.commit(moment)
         if metadata.is_due(moment):
@@ -167,9 +168,11 @@ def _same_version(entry: KernelEntry | None, candidate: Candidate) -> DriverEntr
     return find_driver(entry, artifact.kind, artifact.driver.version) if entry else None
 
 
-def _write(store: FolderStore, metadata: SignedMetadata, draft: Draft, step: PublishStep, tool: str, now: str) -> None:
+def _write(
+    store: FolderStore, metadata: SignedMetadata, draft: Draft, step: PublishStep, tool: str, now: str, keys: Keys
+) -> None:
     kernel = step.candidate.kernel
-    driver = _put_driver(metadata, step, now)
+    driver = _put_driver(metadata, step, now, keys)
     former = draft.driver(kernel.key, driver)
     driver = replace(driver, capture=tool or (former.capture if former else ""))
     driver = replace(driver, aliases=_link_aliases(store, driver, former))
@@ -178,11 +181,13 @@ def _write(store: FolderStore, metadata: SignedMetadata, draft: Draft, step: Pub
         draft.offer_core(driver, kernel.key)
 
 
-def _put_driver(metadata: SignedMetadata, step: PublishStep, now: str) -> DriverEntry:
-    """Write a driver, its record and its verdict. The entry misses the capture tool."""
+def _put_driver(metadata: SignedMetadata, step: PublishStep, now: str, keys: Keys) -> DriverEntry:
+    """Write a driver, its record, its signed provenance and its verdict. The entry misses the capture tool."""
     artifact, kernel, verdict = step.candidate.artifact, step.candidate.kernel, step.candidate.verdict
     record = document(artifact.to_json())
     metadata.put_target(layout.record_target(_digest(record)), record)
+    provenance = attest(artifact, keys)
+    metadata.put_target(layout.provenance_target(_digest(provenance)), provenance)
     verdict_digest = ""
     if verdict is not None:
         verdict_record = document(verdict.to_json())
@@ -218,6 +223,7 @@ def _put_driver(metadata: SignedMetadata, step: PublishStep, now: str) -> Driver
         else (),
         published_at=now,
         twin_of=artifact.twin_of,
+        provenance=_digest(provenance),
     )
 
 
