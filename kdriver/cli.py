@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "index": ("kdriver.commands.index", "Which kernels exist, and the packages that build and boot them."),
     "build": ("kdriver.commands.build", "Build drivers for kernels."),
     "verify": ("kdriver.commands.verify", "Boot kernels in QEMU and judge their drivers."),
+    "coverage": ("kdriver.commands.coverage", "Which drivers passed on which kernels."),
     "repo": ("kdriver.commands.repo", "Make a signed repository and its keys."),
     "publish": ("kdriver.commands.publish", "Publish drivers with their verdicts in a signed repository."),
     "serve": ("kdriver.commands.serve", "Serve a repository over HTTP."),

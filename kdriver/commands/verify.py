@@ -269,6 +269,7 @@ def _carry_out(verifications: Sequence[Verification], source: DriverSource, qemu
     from kdriver.catalogue.load import load_catalogue
     from kdriver.commands.verify_report import exit_status, print_verdicts
     from kdriver.commands.verify_targets import with_checks
+    from kdriver.verifier.journal import append_journal
     from kdriver.verifier.records import write_verdict
     from kdriver.verifier.run import Bench, verify_kernels
 
@@ -290,6 +291,7 @@ def _carry_out(verifications: Sequence[Verification], source: DriverSource, qemu
         def on_verified(verified: Verified) -> None:
             if verified.verdict.artifact_sha256:
                 write_verdict(verified.verdict)
+            append_journal(verified.verdict, verified.console, request.driver_src)
             display.update(tasks[verified.verdict.kernel], note="done", visible=False)
 
         bench = Bench(
