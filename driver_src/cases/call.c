@@ -172,6 +172,8 @@ const struct kind_row kinds[K_KINDS] = {
 	ROW(K_RECVMMSG, "recvmmsg", recvmmsg, 337, false, describe_recvmsg),
 	ROW(K_QUOTACTL, "quotactl", quotactl, 131, false, describe_quotactl),
 	ROW(K_KEYCTL, "keyctl", keyctl, 288, false, describe_keyctl),
+	[K_SEND] = {"send", -1, 0, false, describe_send}, /* only sub-calls of i386 */
+	[K_RECV] = {"recv", -1, 0, false, describe_recv},
 };
 
 int64_t raw_call(long number, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)

@@ -198,6 +198,8 @@ void describe_bind(const struct made *m);
 void describe_connect(const struct made *m);
 void describe_listen(const struct made *m);
 void describe_accept(const struct made *m);
+void describe_send(const struct made *m);
+void describe_recv(const struct made *m);
 void describe_sendto(const struct made *m);
 void describe_recvfrom(const struct made *m);
 void describe_sendmsg(const struct made *m);
@@ -248,9 +250,10 @@ struct one_case {
 };
 extern const struct one_case file_cases[], io_cases[], net_cases[], process_cases[], exec_cases[], memory_cases[],
 	ipc_cases[], misc_cases[], identity_cases[], path_cases[], handle_cases[], descriptor_cases[], transfer_cases[],
-	user_cases[], limit_cases[], system_cases[];
+	user_cases[], limit_cases[], system_cases[], packed_cases[];
 #define PROCESS_VM_CASE "process-vm" /* its process must not call process_vm_readv for itself */
 void exec_image_of_self(void);
 void i386_probe(void);
+extern bool i386_runs;
 
 #endif

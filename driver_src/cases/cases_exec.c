@@ -324,7 +324,7 @@ static void execveat_failure(void)
 	must("execveat", call5(K_EXECVEAT, AT_FDCWD, NULL, NULL, NULL, 0xffff) < 0);
 }
 
-static bool i386_runs;
+bool i386_runs;
 
 /* In the first process, whose events nobody expects. */
 void i386_probe(void)

@@ -282,6 +282,36 @@ void describe_recvfrom(const struct made *m)
 	exp_close();
 }
 
+void describe_send(const struct made *m)
+{
+	exp_open("send", m->tid, m->order);
+	exp_int("res", m->ret);
+	exp_user_buf("data", m->pid, m->a[1], m->ret > 0 ? (uint64_t)m->ret : m->a[2]);
+	exp_int("fd", fd_of(m->a[0]));
+	exp_uint("size", (uint32_t)m->a[2]);
+	if (m->ret >= 0)
+		exp_tuple("tuple", m, (int)m->a[0], true, 0);
+	else
+		exp_null("tuple");
+	exp_close();
+}
+
+void describe_recv(const struct made *m)
+{
+	uint64_t got = m->ret > 0 ? (uint64_t)m->ret : 0;
+
+	exp_open("recv", m->tid, m->order);
+	exp_int("res", m->ret);
+	exp_user_buf("data", m->pid, m->a[1], got < m->a[2] ? got : m->a[2]);
+	exp_int("fd", fd_of(m->a[0]));
+	exp_uint("size", (uint32_t)m->a[2]);
+	if (m->ret >= 0)
+		exp_tuple("tuple", m, (int)m->a[0], false, 0);
+	else
+		exp_null("tuple");
+	exp_close();
+}
+
 static bool message_of(const struct made *m, struct msghdr *message)
 {
 	uint32_t narrow[7];

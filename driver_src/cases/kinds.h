@@ -164,6 +164,8 @@ enum kind {
 	K_RECVMMSG,
 	K_QUOTACTL,
 	K_KEYCTL,
+	K_SEND,
+	K_RECV,
 	K_KINDS
 };
 

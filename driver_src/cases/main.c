@@ -20,10 +20,10 @@ unsigned int snaplen = 80;
 const char *current_case = "";
 char program_folder[PATH_BYTES];
 
-static const struct one_case *const all_cases[] = {file_cases,	   io_cases,	 net_cases,    process_cases,
-						   exec_cases,	   memory_cases, ipc_cases,    misc_cases,
-						   identity_cases, path_cases,	 handle_cases, descriptor_cases,
-						   transfer_cases, user_cases,	 limit_cases,  system_cases};
+static const struct one_case *const all_cases[] = {
+	file_cases,	io_cases,   net_cases,	    process_cases, exec_cases,	 memory_cases,
+	ipc_cases,	misc_cases, identity_cases, path_cases,	   handle_cases, descriptor_cases,
+	transfer_cases, user_cases, limit_cases,    system_cases,  packed_cases};
 static const char *patterns[64];
 static int n_patterns;
 

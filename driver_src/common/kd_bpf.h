@@ -27,7 +27,7 @@ struct kd_scratch {
 	u64 enter_time; /* 0: not asked for or not seen */
 	void *hook; /* what the hook was given: the next task, the socket */
 	u32 call; /* number of the call */
-	u32 compat;
+	u32 compat; /* a call of i386; see KD_COMPAT_LOST */
 	u32 off;
 	u32 snaplen;
 	u32 with_enter_time;
@@ -126,6 +126,10 @@ struct kd_fill {
 	u32 start;
 	u32 snaplen;
 };
+
+/* Values of compat in the scratch area: 0, not 0 for a call of i386, and for a sub-call of socketcall or ipc these. */
+#define KD_COMPAT_UNPACKED 0x100
+#define KD_COMPAT_LOST 0x200 /* its arguments cannot be read */
 
 static KD_INLINE void kd_count_more(u32 counter, u64 more)
 {

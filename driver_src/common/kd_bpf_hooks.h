@@ -9,6 +9,8 @@
 #ifndef KD_BPF_HOOKS_H
 #define KD_BPF_HOOKS_H
 
+#include "kd_subcalls.h"
+
 static KD_INLINE int kd_abort(void)
 {
 	kd_count(KD_COUNTER_DROPS_SCRATCH);
@@ -71,6 +73,20 @@ static KD_INLINE int kd_submit(void *ctx, struct kd_fill *c, u32 nparams)
 	return 0;
 }
 
+/* A sub-call whose arguments cannot be read: what it returned, and nothing else of it. */
+static KD_INLINE int kd_submit_lost(void *ctx, struct kd_fill *c, u32 nparams, int at_exit)
+{
+	u32 i;
+
+	if (at_exit && nparams && kd_push_u64(c, kd_ret(c)))
+		return kd_abort();
+	KD_UNROLL
+	for (i = at_exit ? 1 : 0; i < nparams; i++)
+		kd_push_empty(c);
+	c->scratch->unreadable += nparams - (at_exit && nparams);
+	return kd_submit(ctx, c, nparams);
+}
+
 static KD_INLINE int kd_prepare(struct kd_scratch *s, int is_call)
 {
 	u32 zero = 0;
@@ -130,11 +146,38 @@ static KD_INLINE void kd_set_args(struct kd_scratch *s, u32 compat)
 	s->args[5] = regs->r9;
 }
 
+/* Which call of i386 it is: the sub-call of socketcall and ipc. What we number ourselves nobody calls by that number. */
+static KD_INLINE u32 kd_compat_call(u32 call, const struct kd_regs *regs)
+{
+	u64 first = 0;
+	u32 sub;
+
+	if (!kd_is_multiplexed(call))
+		return call < KD_NR_I386_OURS ? call : KD_NR_I386_SOCKETCALL;
+	if (kd_read_kernel(&first, &regs->bx, sizeof(first)))
+		return call;
+	sub = kd_subcall_number(call, first);
+	return sub ? sub : call;
+}
+
+/* The arguments of a sub-call in the place of those of its multiplexed call. */
+static KD_INLINE u32 kd_unpack(struct kd_scratch *s, u32 call)
+{
+	u64 given[5];
+	u32 i;
+
+	KD_UNROLL
+	for (i = 0; i < 5; i++)
+		given[i] = s->args[i];
+	return kd_unpack_subcall(call, given, s->args) ? KD_COMPAT_LOST : KD_COMPAT_UNPACKED;
+}
+
 /* A call at its exit or entry: go on with its event's program when it is selected. */
 static KD_INLINE int kd_call(void *ctx, void *selection, u64 call, s64 ret, struct kd_regs *regs, int at_exit)
 {
 	u32 compat = kd_thread_is_compat(kd_task_now());
 	struct kd_scratch *s;
+	u32 number = call;
 	u32 *selected;
 	u32 key;
 
@@ -142,6 +185,11 @@ static KD_INLINE int kd_call(void *ctx, void *selection, u64 call, s64 ret, stru
 		return 0;
 	if (at_exit && call == KD_NATIVE_EXECVE)
 		compat = 0;
+	if (compat) {
+		if (!regs)
+			regs = kd_saved_regs();
+		call = kd_compat_call(number, regs);
+	}
 	key = compat ? call + KD_CALL_COMPAT : call;
 	selected = bpf_map_lookup_elem(selection, &key);
 	if (!selected || !*selected)
@@ -150,7 +198,7 @@ static KD_INLINE int kd_call(void *ctx, void *selection, u64 call, s64 ret, stru
 	if (!s || kd_prepare(s, 1))
 		return kd_abort();
 	if (s->with_enter_time)
-		s->enter_time = at_exit ? kd_take_entry(key) : s->time;
+		s->enter_time = at_exit ? kd_take_entry(compat ? number + KD_CALL_COMPAT : number) : s->time;
 	if (!regs)
 		regs = kd_saved_regs();
 	if (kd_read_kernel(&s->regs, regs, sizeof(s->regs)))
@@ -158,7 +206,7 @@ static KD_INLINE int kd_call(void *ctx, void *selection, u64 call, s64 ret, stru
 	kd_set_args(s, compat);
 	s->ret = ret;
 	s->call = call;
-	s->compat = compat;
+	s->compat = compat && kd_is_multiplexed(number) ? kd_unpack(s, number) : compat;
 	bpf_tail_call(ctx, &kd_tail, *selected - 1);
 	return kd_abort();
 }

@@ -6,7 +6,8 @@
  * KD_NATIVE_CALLS: call number on x86_64, the schema's code of the call, what the drop mode does with it, which
  * counter of struct kd_ring_info counts its drops.
  * KD_COMPAT_CALLS: call number on i386, number of the same call (or of its wider sibling) on x86_64. Calls that only
- * i386 has are left out.
+ * i386 has are left out. Those from 500 on are sub-calls of socketcall and ipc that have no number in the kernel
+ * (kd_subcalls.h); send and recv are selected with sendto and recvfrom, which they are on x86_64.
  *
  * Sources: arch/x86/entry/syscalls/syscall_{32,64}.tbl of the kernel; codes and drop classes of the published event
  * schema 4.5.1. A number or code, once given, never changes. tests/driver_src/test_kmod_source.py compares the numbers
@@ -836,7 +837,12 @@ enum kd_drop_kind {
 	X(466, 466, "removexattrat") \
 	X(467, 467, "open_tree_attr") \
 	X(468, 468, "file_getattr") \
-	X(469, 469, "file_setattr")
+	X(469, 469, "file_setattr") \
+	X(500, 43, "accept") \
+	X(501, 44, "send") \
+	X(502, 45, "recv") \
+	X(503, 65, "semop") \
+	X(504, 220, "semtimedop")
 /* clang-format on */
 
 #endif

@@ -53,11 +53,20 @@ struct kd_moment {
 	s64 ret;
 	u32 call; /* index in kd_calls, for calls only */
 	u8 is_call;
-	u8 is_compat;
+	u8 is_compat; /* enum kd_compat */
 	u64 ts;
 	u64 enter_ts; /* 0: not seen */
 	struct task_struct *task; /* whom the event is about */
 	unsigned long hook_arg; /* switch: the next task; kprobes: the function's first argument */
+	u64 args[6]; /* of an unpacked sub-call */
+};
+
+/* How a call's arguments are found. */
+enum kd_compat {
+	KD_COMPAT_NOT = 0,
+	KD_COMPAT_REGS = 1, /* a call of i386 */
+	KD_COMPAT_UNPACKED = 2, /* a sub-call of socketcall or ipc: in args of the moment */
+	KD_COMPAT_LOST = 3, /* such a one whose arguments cannot be read */
 };
 
 /* The block being written. The first three are what shared code may touch. */
@@ -76,6 +85,8 @@ struct kd_fill {
 
 static KD_INLINE u64 kd_arg(const struct kd_fill *c, unsigned int n)
 {
+	if (unlikely(c->moment->is_compat > KD_COMPAT_REGS))
+		return c->moment->args[n];
 	if (unlikely(c->moment->is_compat))
 		return kd_regs_compat_arg(c->moment->regs, n);
 	return kd_regs_arg(c->moment->regs, n);

@@ -39,6 +39,7 @@
 #include "compat/kd_tracepoint.h"
 #include "kd_arch_x86.h"
 #include "kd_prims.h"
+#include "kd_subcalls.h"
 #include "kd_kernel.h"
 #include "kd_capture.h"
 #include "kd_fill.h"
@@ -152,6 +153,19 @@ static int kd_fill_generic(struct kd_fill *c)
 	return kd_push_u16(c, call->native);
 }
 
+/* A sub-call whose arguments cannot be read: what it returned, and nothing else of it. */
+static int kd_fill_lost(struct kd_fill *c, const struct kd_event *event, bool at_exit)
+{
+	u32 first = at_exit && event->nparams;
+
+	if (first && kd_push_u64(c, c->moment->ret))
+		return -ENOSPC;
+	while (c->param < event->nparams)
+		kd_push_empty(c);
+	c->unreadable += event->nparams - first;
+	return 0;
+}
+
 static int kd_write_event(struct kd_consumer *k, struct kd_ring *ring, const struct kd_moment *m, u16 action)
 {
 	bool timed = m->is_call && READ_ONCE(k->enter_time);
@@ -166,7 +180,12 @@ static int kd_write_event(struct kd_consumer *k, struct kd_ring *ring, const str
 	}
 	if (kd_block_begin(&c, ring, m, nparams + timed, READ_ONCE(k->snaplen)))
 		return -ENOSPC;
-	error = event ? kd_fill_slot(&c, action - KD_ACTION_SLOT) : kd_fill_generic(&c);
+	if (!event)
+		error = kd_fill_generic(&c);
+	else if (unlikely(m->is_compat == KD_COMPAT_LOST))
+		error = kd_fill_lost(&c, event, kd_calls[m->call].exit_slot == action);
+	else
+		error = kd_fill_slot(&c, action - KD_ACTION_SLOT);
 	if (!error && timed)
 		error = m->enter_ts ? kd_push_u64(&c, m->enter_ts) : kd_push_empty(&c);
 	if (error)
@@ -200,7 +219,7 @@ static bool kd_changes_nothing(const struct kd_moment *m)
 	case __NR_bind:
 		return m->ret < 0;
 	case __NR_fcntl:
-		command = m->is_compat ? kd_regs_compat_arg(m->regs, 1) : kd_regs_arg(m->regs, 1);
+		command = m->is_compat ? kd_regs_compat_arg(m->regs, 1) : kd_regs_arg(m->regs, 1); /* never unpacked */
 		return command != F_DUPFD && command != F_DUPFD_CLOEXEC && command != F_SETFD;
 	default:
 		return false;
@@ -292,6 +311,28 @@ static u32 kd_entry_salt(u32 call)
 	return READ_ONCE(kd_entry_generation[key]) << 10 | key;
 }
 
+/* Where a call of i386 stands in kd_calls. What we number ourselves nobody calls by that number. */
+static noinline u32 kd_compat_index(u32 number, const struct pt_regs *regs)
+{
+	u32 sub = kd_is_multiplexed(number) ? kd_subcall_number(number, kd_regs_compat_arg(regs, 0)) : 0;
+
+	if (sub)
+		return KD_CALL_COMPAT + sub;
+	return KD_CALL_COMPAT + (number >= KD_NR_I386_OURS ? KD_NR_I386_SOCKETCALL : number);
+}
+
+static noinline void kd_moment_unpack(struct kd_moment *m, u32 number)
+{
+	u64 given[ARRAY_SIZE(m->args)];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(given); i++) {
+		given[i] = kd_regs_compat_arg(m->regs, i);
+		m->args[i] = 0;
+	}
+	m->is_compat = kd_unpack_subcall(number, given, m->args) ? KD_COMPAT_LOST : KD_COMPAT_UNPACKED;
+}
+
 /* Preemption is off. */
 static void kd_record_call(u32 selected, const struct kd_moment *m, bool at_exit)
 {
@@ -325,7 +366,7 @@ static void kd_sys_exit(void *unused, struct pt_regs *regs, long ret)
 	m.is_compat = kd_in_compat_call();
 	if (unlikely(m.is_compat && number == KD_NATIVE_EXECVE))
 		m.is_compat = 0;
-	m.call = m.is_compat ? number + KD_CALL_COMPAT : number;
+	m.call = unlikely(m.is_compat) ? kd_compat_index(number, regs) : number;
 	selected = READ_ONCE(kd_selected_exit[m.call]);
 	if (likely(!selected))
 		return;
@@ -338,6 +379,8 @@ static void kd_sys_exit(void *unused, struct pt_regs *regs, long ret)
 	m.enter_ts = 0;
 	m.task = current;
 	m.hook_arg = 0;
+	if (unlikely(m.is_compat && kd_is_multiplexed(number)))
+		kd_moment_unpack(&m, number);
 	if (READ_ONCE(kd_selected_enter[m.call]) & KD_SELECTED_ENTER_TIME)
 		m.enter_ts = kd_entry_take(current->pid, kd_entry_salt(m.call));
 	kd_record_call(selected, &m, true);
@@ -353,7 +396,7 @@ static void kd_sys_enter(void *unused, struct pt_regs *regs, long number)
 	if (unlikely((unsigned long)number >= KD_CALL_NUMBERS))
 		return;
 	m.is_compat = kd_in_compat_call();
-	m.call = m.is_compat ? number + KD_CALL_COMPAT : number;
+	m.call = unlikely(m.is_compat) ? kd_compat_index(number, regs) : number;
 	selected = READ_ONCE(kd_selected_enter[m.call]);
 	if (likely(!selected))
 		return;
@@ -370,6 +413,8 @@ static void kd_sys_enter(void *unused, struct pt_regs *regs, long number)
 		m.enter_ts = m.ts;
 		m.task = current;
 		m.hook_arg = 0;
+		if (unlikely(m.is_compat && kd_is_multiplexed(number)))
+			kd_moment_unpack(&m, number);
 		kd_record_call(selected, &m, false);
 	}
 	rcu_read_unlock();

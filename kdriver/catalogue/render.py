@@ -31,6 +31,16 @@ _CONTEXTS = {
 }
 
 
+# Calls that i386 programs also make as sub-calls of socketcall and ipc, whose arguments lie in memory.
+_SUBCALLS = frozenset(
+    {
+        *("socket", "bind", "connect", "listen", "accept", "accept4", "getsockname", "getpeername", "socketpair"),
+        *("send", "recv", "sendto", "recvfrom", "sendmsg", "recvmsg", "sendmmsg", "recvmmsg"),
+        *("shutdown", "setsockopt", "getsockopt", "semop", "semget", "semctl"),
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One eBPF program of an event: the parameters from index `first` on."""
@@ -110,6 +120,7 @@ def _values(catalogue: Catalogue) -> dict[str, Any]:
                 "section": "kprobe/kd_fill" if where == "kprobe" else "raw_tp/kd_fill",
                 "tail": tails[event.name],
                 "parts": parts,
+                "subcall": not _SUBCALLS.isdisjoint(event.calls),
                 "hook": _HOOKS.get(what, ""),
                 "context": _CONTEXTS[what or where],
             }
