@@ -7,16 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.failure import StepError
+from builder.choice import Choice, Toolchains
+from builder.failure import Failure, StepError
 from builder.header_folder import copy_tree
 from builder.headers import HeaderTree, prepare_headers
 from builder.plan import BuildPlan
 from builder.probes import ProbeResult, run_probes
 from builder.source import DriverSource
-from builder.toolchain import Compiler, gcc_for, require_libc
+from builder.toolchain import Compiler
 from kdriver.core.download import cached
 from kdriver.core.kernel import FILE, Kernel, Package
-from kdriver.executors.task import Executor
 from kdriver.packages import kernel_files
 from kernel_index.sources import check_package, package_client, package_urls
 
@@ -27,11 +27,17 @@ end the outcome."""
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A kernel that can be built for: its headers, the compiler chosen for it, what the compile probes found."""
+    """A kernel that can be built for: its headers, the toolchain chosen for it, what the compile probes found."""
 
     tree: HeaderTree
-    compiler: Compiler
+    choice: Choice
     probes: ProbeResult
+
+    @property
+    def compiler(self) -> Compiler:
+        """The gcc of the choice."""
+        assert isinstance(self.choice.compiler, Compiler)
+        return self.choice.compiler
 
 
 class Bench:
@@ -42,7 +48,7 @@ class Bench:
         cache: Path,
         source: DriverSource,
         generated: Path,
-        executor: Executor,
+        toolchains: Toolchains,
         *,
         force: bool,
         on_step: StepListener,
@@ -50,7 +56,7 @@ class Bench:
         self.cache = cache
         self.source = source
         self.generated = generated
-        self.executor = executor
+        self.toolchains = toolchains
         self.force = force
         self.on_step = on_step
         self._lock = threading.Lock()
@@ -87,18 +93,46 @@ class Bench:
             raise found
         return found
 
+    def gcc(self, plan: BuildPlan, tree: HeaderTree) -> Choice:
+        """The toolchain for a module. Raises StepError. The kernel's own gcc is taken as it is; of newer ones the first
+        that a module without any content compiles with."""
+        choices = self.toolchains.gcc(plan.kernel, tree.evidence, tree.needs)
+        return choices[0] if choices[0].exact else self.prepare(plan, tree).choice
+
     def _prepare(self, plan: BuildPlan, tree: HeaderTree) -> Prepared:
-        evidence = tree.evidence
-        require_libc(evidence.glibc, evidence.glibc_tool, self.executor.libc())
-        compiler = gcc_for(evidence)
+        refused: list[str] = []
+        first: StepError | None = None
+        for choice in self.toolchains.gcc(plan.kernel, tree.evidence, tree.needs):
+            try:
+                return self._probe(plan, tree, choice)
+            except StepError as error:
+                if error.failure is not Failure.TOOLCHAIN:
+                    raise
+                first = first or error
+                refused.append(choice.compiler.text if isinstance(choice.compiler, Compiler) else "")
+        assert first is not None
+        if len(refused) > 1:
+            words = ", ".join(refused)
+            raise StepError(
+                Failure.TOOLCHAIN,
+                f"there is none: the headers accept none of {words}",
+                hint=first.hint,
+                log=first.log,
+                detail=first.detail,
+            )
+        raise first
+
+    def _probe(self, plan: BuildPlan, tree: HeaderTree, choice: Choice) -> Prepared:
+        assert isinstance(choice.compiler, Compiler)
         if self.source.foreign is not None:
-            return Prepared(tree, compiler, ProbeResult(()))
+            return Prepared(tree, choice, ProbeResult(()))
         self.on_step(plan, "compile probes")
         log = self.log(plan).with_name("probes.log")
+        executor = choice.place.executor
         probes = run_probes(
-            self.source.probes, tree, compiler, cache=self.cache / "probes", log=log, executor=self.executor
+            self.source.probes, tree, choice.compiler, cache=self.cache / "probes", log=log, executor=executor
         )
-        return Prepared(tree, compiler, probes)
+        return Prepared(tree, choice, probes)
 
 
 def fetch_package(kernel: Kernel, package: Package) -> Path:

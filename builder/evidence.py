@@ -7,11 +7,12 @@ Debian's `.kernelvariables`, and include/generated/compile.h (every kernel that 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from builder.failure import Failure, StepError
-from kdriver.inspect.elf import needed_glibc
+from kdriver.inspect.elf import needed_glibc, needed_libraries
 
 # The host programs that the build of an external module runs on x86_64. Since 6.12 Debian's modpost and objtool are
 # wrappers that start the file with the suffix of the target.
@@ -39,6 +40,47 @@ class Evidence:
     modversions: bool
     glibc: tuple[int, int]
     glibc_tool: str
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a build against a header tree needs besides a compiler.
+
+    libraries: shared libraries of the host tools, glibc's own left out. objtool: whether the build runs it.
+    btf: whether the headers would have pahole add BTF to a module, which kdriver leaves out. plugins: gcc plugins that
+    the configuration names; they load into the very gcc that they were made for.
+    """
+
+    libraries: tuple[str, ...] = ()
+    objtool: bool = False
+    btf: bool = False
+    plugins: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """A document that from_json reads."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Needs:
+        """The inverse of to_json. Raises KeyError or TypeError."""
+        return cls(tuple(value["libraries"]), value["objtool"], value["btf"], tuple(value["plugins"]))
+
+
+_GLIBC = ("libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "ld-linux-x86-64.so.2")
+
+
+def read_needs(build_dir: Path) -> Needs:
+    """Read what the configuration and the host tools of a header tree need."""
+    config = set(_text(build_dir / ".config").splitlines())
+    tools = [build_dir / tool for tool in _HOST_TOOLS if (build_dir / tool).is_file()]
+    libraries = {name for tool in tools for name in needed_libraries(tool) if name not in _GLIBC}
+    plugins = sorted(line.removesuffix("=y") for line in config if re.fullmatch(r"CONFIG_GCC_PLUGIN_\w+=y", line))
+    return Needs(
+        tuple(sorted(libraries)),
+        bool(config & {"CONFIG_OBJTOOL=y", "CONFIG_STACK_VALIDATION=y", "CONFIG_UNWINDER_ORC=y"}),
+        "CONFIG_DEBUG_INFO_BTF_MODULES=y" in config,
+        tuple(plugins) if "CONFIG_GCC_PLUGINS=y" in config else (),
+    )
 
 
 def read_evidence(build_dir: Path) -> Evidence:

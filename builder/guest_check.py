@@ -12,7 +12,7 @@ from builder.failure import Failure, StepError
 from builder.foreign import expand
 from builder.kinds.step import Workplace
 from builder.source import FOREIGN, DriverSource, copy_foreign, digest_foreign
-from builder.toolchain import Compiler, find_gccs, find_llvm
+from builder.toolchain import Compiler, find_gccs, find_llvm, load_table
 from kdriver.core.errors import ConfigError
 from kdriver.core.paths import cache_dir
 from kdriver.executors.local import LocalExecutor
@@ -63,7 +63,7 @@ def _make(source: DriverSource, root: Path, compiler: Compiler, executor: Execut
     work = Workplace(root, log, executor, compiler.text)
     values = {"name": driver.name, "version": driver.version, "source": str(root / FOREIGN), "cc": compiler.path}
     if any("{clang}" in word for command in driver.check_commands for word in command):
-        values["clang"] = find_llvm("").clang.path
+        values["clang"] = find_llvm(load_table().clangs[0]).clang.path
     for command in driver.check_commands:
         work.run(list(expand(command, values)), cwd=root / FOREIGN)
     made = root / "made"

@@ -10,10 +10,10 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 
-from builder.evidence import Evidence, read_evidence
+from builder.evidence import Evidence, Needs, read_evidence, read_needs
 from builder.failure import Failure, StepError
 from kdriver.core.artifact import Input
 from kdriver.core.kernel import Kernel, Package, PackageRole
@@ -41,6 +41,7 @@ class HeaderTree:
     source_dir: Path
     evidence: Evidence
     inputs: tuple[Input, ...]
+    needs: Needs = field(default_factory=Needs)
 
 
 def header_packages(kernel: Kernel) -> tuple[Package, ...]:
@@ -82,6 +83,8 @@ def prepare_headers(kernel: Kernel, cache: Path, fetch: Fetcher, unpack: Unpacke
         home / "tree" / facts["source_dir"],
         evidence,
         tuple(Input(package.file_name, package.digest) for package in packages),
+        # A tree that an older kdriver unpacked does not say.
+        Needs.from_json(facts["needs"]) if "needs" in facts else read_needs(home / "tree" / facts["build_dir"]),
     )
 
 
@@ -122,6 +125,7 @@ def _unpack_to(home: Path, files: list[Path], architectures: tuple[str, ...], un
             "build_dir": str(build_dir.relative_to(tree)),
             "source_dir": str(source_dir.relative_to(tree)),
             "evidence": asdict(read_evidence(build_dir)),
+            "needs": read_needs(build_dir).to_json(),
         }
         (scratch / _FACTS).write_text(json.dumps(facts, indent=2) + "\n")
         if home.exists():  # moved here from elsewhere, or damaged

@@ -6,11 +6,13 @@ import hashlib
 import shutil
 import tempfile
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from builder import checks
 from builder.bench import Bench, Prepared
+from builder.choice import Choice
 from builder.failure import Failure, StepError
 from builder.foreign import ForeignDriver
 from builder.kinds.bpf import build_bpf
@@ -22,7 +24,7 @@ from builder.plan import BuildPlan
 from builder.recipe import Recipe, make_recipe
 from builder.source import DriverSource, copy_source
 from builder.store import Stored, find_stored, put
-from builder.toolchain import Compiler, Llvm, find_llvm, gcc_for, load_table
+from builder.toolchain import Compiler, Llvm, load_table
 from kdriver.core.artifact import Artifact, DriverKind
 from kdriver.core.provenance import builder_id
 from kdriver.inspect.elf import read_module
@@ -36,22 +38,21 @@ def build_one(plan: BuildPlan, bench: Bench) -> tuple[Stored, bool]:
     and IntegrityError for packages. What is in the store passed all checks; a failed build leaves nothing there.
     """
     tree = None if plan.kind is DriverKind.CORE else bench.tree(plan)
-    compiler: Compiler | Llvm
     if plan.kind is DriverKind.KMOD and tree is not None:
-        compiler = gcc_for(tree.evidence)
+        choice = bench.gcc(plan, tree)
     else:
-        compiler = find_llvm("" if tree is None else plan.kernel.release)
-    recipe = make_recipe(plan, bench.source, bench.generated, tree=tree, compiler=compiler)
+        choice = bench.toolchains.llvm(None if tree is None else plan.kernel)
+    recipe = make_recipe(
+        plan, bench.source, bench.generated, tree=tree, compiler=choice.compiler, headers=choice.place.headers
+    )
     stored = None if bench.force else find_stored(bench.store, recipe.key)
     if stored is not None:
         return stored, False
     prepared = None if tree is None else bench.prepare(plan, tree)
-    return _build(plan, bench, recipe, compiler, prepared), True
+    return _build(plan, bench, recipe, choice, prepared), True
 
 
-def _build(
-    plan: BuildPlan, bench: Bench, recipe: Recipe, compiler: Compiler | Llvm, prepared: Prepared | None
-) -> Stored:
+def _build(plan: BuildPlan, bench: Bench, recipe: Recipe, choice: Choice, prepared: Prepared | None) -> Stored:
     started = time.monotonic()
     log = bench.log(plan)
     log.unlink(missing_ok=True)
@@ -60,12 +61,13 @@ def _build(
         bench.on_step(plan, "compile")
         copy_source(bench.source, plan.kind, bench.generated, root)
         hidden = () if prepared is None else (prepared.tree.root / "usr" / "src",)
-        work = Workplace(root, log, bench.executor, recipe.compiler, hidden)
-        file = _compile(plan, bench, work, compiler, prepared)
+        work = Workplace(root, log, choice.place.executor, recipe.compiler, hidden)
+        file = _compile(plan, bench, work, choice.compiler, prepared)
         bench.on_step(plan, "check")
         vermagic = _check(plan, bench, file, prepared, work)
         content = file.read_bytes()
         record = _record(plan, bench, recipe, content, time.monotonic() - started, vermagic)
+        record = replace(record, inputs=(*record.inputs, *choice.inputs))
         return put(bench.store, file, record)
     finally:
         shutil.rmtree(root, ignore_errors=True)

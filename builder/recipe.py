@@ -33,17 +33,25 @@ class Recipe:
 
 
 def make_recipe(
-    plan: BuildPlan, source: DriverSource, generated: Path, *, tree: HeaderTree | None, compiler: Compiler | Llvm
+    plan: BuildPlan,
+    source: DriverSource,
+    generated: Path,
+    *,
+    tree: HeaderTree | None,
+    compiler: Compiler | Llvm,
+    headers: str | None = None,
 ) -> Recipe:
-    """The recipe of a plan. tree: of kmod and bpf. compiler: gcc for kmod, else LLVM. Raises StepError (compile) when
-    the driver source does not hold the kind's file."""
+    """The recipe of a plan. tree: of kmod and bpf. compiler: gcc for kmod, else LLVM. headers: digest of the system
+    headers where it compiles (None: this machine's). Raises StepError (compile) when the driver source does not hold
+    the kind's file."""
     kind = plan.kind
     inputs = [Input("driver source", digest_source(source, kind, generated))]
     text = compiler.clang.text if isinstance(compiler, Llvm) else compiler.text
     if tree is not None:
         inputs += tree.inputs
-    if kind is not DriverKind.KMOD and core.headers_digest():
-        inputs.append(Input("system headers (libbpf, linux/bpf.h)", core.headers_digest()))
+    headers = core.headers_digest() if headers is None else headers
+    if kind is not DriverKind.KMOD and headers:
+        inputs.append(Input("system headers (libbpf, linux/bpf.h)", headers))
     flags = tuple(_argv(plan, source, tree, compiler)[1:])
     parts: dict[str, object] = {
         "layout": _LAYOUT,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder.bench import Bench, StepListener
+from builder.choice import ExecutorName, Toolchains, make_toolchains
 from builder.failure import Failure, StepError
 from builder.one import build_one
 from builder.plan import BuildPlan
@@ -22,8 +23,6 @@ from builder.store import copy_out
 from kdriver.core.artifact import DriverKind
 from kdriver.core.errors import ConfigError, DownloadError, ExitCode, IntegrityError, KdriverError
 from kdriver.core.paths import cache_dir
-from kdriver.executors.local import LocalExecutor
-from kdriver.executors.task import Executor
 
 _STALE_S = 24 * 3600.0
 _STORES = ("headers", "probes", "generated", "artifacts", "tools")
@@ -48,7 +47,7 @@ def run_builds(
     source: DriverSource,
     options: RunOptions | None = None,
     *,
-    executor: Executor | None = None,
+    toolchains: Toolchains | None = None,
     on_step: StepListener | None = None,
     on_result: ResultListener | None = None,
 ) -> tuple[BuildResult, ...]:
@@ -59,8 +58,8 @@ def run_builds(
     KeyboardInterrupt kills what runs; what was built until then was told to on_result, and is in the cache.
     """
     options = options or RunOptions()
-    executor = executor or LocalExecutor()
     cache = cache_dir()
+    toolchains = toolchains or make_toolchains(ExecutorName.AUTO, cache)
     if re.search(r"[\s:'\"$#\\]", str(cache)):
         raise ConfigError(
             f"{cache}: the kernel's make cannot work below a folder with spaces, colons or quotes in its name",
@@ -72,7 +71,7 @@ def run_builds(
     except OSError as error:
         raise _of_the_system(error) from error
     listener = on_step or (lambda plan, step: None)
-    bench = Bench(cache, source, generated, executor, force=options.force, on_step=listener)
+    bench = Bench(cache, source, generated, toolchains, force=options.force, on_step=listener)
     results: dict[BuildPlan, BuildResult] = {}
 
     def tell(plan: BuildPlan, result: BuildResult) -> None:
@@ -87,7 +86,7 @@ def run_builds(
         jobs=options.jobs,
         fail_fast=options.fail_fast,
         tell=tell,
-        stop=executor.stop,
+        stop=toolchains.stop,
     )
     return tuple(results[plan] for plan in plans)
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from builder.evidence import Evidence
 from builder.failure import Failure, StepError
 from kdriver.core.artifact import DriverKind
 
@@ -61,12 +60,14 @@ class ClangPin:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What toolchain.toml says."""
+    """What toolchain.toml says. clangs: best first. refused: of kernels, a clang whose objects their verifier does not
+    take."""
 
-    clang: str
+    clangs: tuple[str, ...]
     mcpu: str
     pins: tuple[ClangPin, ...]
     harmless: tuple[Harmless, ...]
+    refused: tuple[ClangPin, ...] = ()
 
 
 @lru_cache(maxsize=1)
@@ -74,13 +75,14 @@ def load_table() -> Table:
     """Read toolchain.toml, which ships with the builder. Raises KeyError or ValueError when it is of another shape."""
     table = tomllib.loads(_TABLE.read_text())
     return Table(
-        table["clang"]["default"],
+        tuple(table["clang"]["order"]),
         table["clang"]["mcpu"],
         tuple(ClangPin(row["release"], row["clang"], row["why"]) for row in table["clang"].get("pin", ())),
         tuple(
             Harmless(re.compile(row["pattern"]), tuple(DriverKind(kind) for kind in row["kinds"]), row["why"])
             for row in table["harmless"]
         ),
+        tuple(ClangPin(row["release"], row["clang"], row["why"]) for row in table["clang"].get("refused", ())),
     )
 
 
@@ -89,45 +91,35 @@ def gcc_name(version: tuple[int, int]) -> str:
     return f"gcc-{version[0]}.{version[1]}" if version[0] < 5 else f"gcc-{version[0]}"
 
 
-def choose_gcc(wanted: tuple[int, int], installed: Iterable[Compiler]) -> Compiler:
-    """The installed compiler for a kernel that was built with gcc `wanted`: the same major version, else the nearest
-    newer one. An older one lacks flags that the kernel uses (facts: gcc 10 on a gcc 12 kernel), so it is never taken.
-
-    Raises StepError (toolchain) when there is none.
-    """
-    name = gcc_name(wanted)
+def fitting_gccs(wanted: tuple[int, int], installed: Iterable[Compiler]) -> tuple[Compiler, ...]:
+    """The compilers that can build for a kernel that was built with gcc `wanted`, best first: the same major version,
+    then the nearest newer ones. An older one lacks flags that the kernel uses (facts: gcc 10 on a gcc 12 kernel), so it
+    is never taken."""
 
     def rank(compiler: Compiler) -> tuple[int, ...]:
         # Before gcc 5, 4.8 and 4.9 are as far apart as 5 and 6; the exact minor number, then the newest, wins.
         return (compiler.version[0], abs(compiler.version[1] - wanted[1]) if wanted[0] < 5 else -compiler.version[1])
 
     fitting = [one for one in installed if one.version[0] >= wanted[0] and (wanted[0] >= 5 or one.version >= wanted)]
-    if not fitting:
-        raise StepError(
-            Failure.TOOLCHAIN,
-            f"compiler {name} is missing, and no newer gcc is installed",
-            hint=f"apt-get install {name}",
-        )
-    return min(fitting, key=rank)
+    return tuple(sorted(fitting, key=rank))
 
 
-def gcc_for(evidence: Evidence) -> Compiler:
-    """The gcc of this machine for a kernel. Raises StepError (toolchain) when there is none, or when the kernel was
-    built with clang: its flags are not gcc's."""
-    if evidence.gcc == (0, 0):
-        raise StepError(
-            Failure.TOOLCHAIN,
-            f"the kernel was built with {evidence.compiler}; kdriver builds modules for kernels of gcc only",
-            hint="Use --kind core for this kernel.",
-        )
-    return choose_gcc(evidence.gcc, find_gccs())
+def is_own(wanted: tuple[int, int], compiler: Compiler) -> bool:
+    """Whether a compiler is of the release that built the kernel: the same major, before gcc 5 the same minor too."""
+    return compiler.version[0] == wanted[0] and (wanted[0] >= 5 or compiler.version == wanted)
 
 
-def choose_clang_name(release: str, table: Table, override: str | None) -> str:
-    """The clang for a kernel's objects: KDRIVER_CLANG, else the pin of that kernel, else the default."""
+def clang_names(release: str, table: Table, override: str | None, refused: Iterable[str] = ()) -> tuple[str, ...]:
+    """The clangs for a kernel's objects, best first: KDRIVER_CLANG alone, else the pin of that kernel, else the table's
+    order without those that its verifier is known to refuse: by the table, or by verdicts (refused). Where all are
+    refused, the fault is not the compiler's, and the order stands."""
     if override:
-        return override
-    return next((pin.clang for pin in table.pins if release.startswith(pin.release)), table.clang)
+        return (override,)
+    pinned = next((pin.clang for pin in table.pins if release.startswith(pin.release)), None)
+    if pinned is not None:
+        return (pinned,)
+    bad = {one.clang for one in table.refused if release.startswith(one.release)} | set(refused)
+    return tuple(name for name in table.clangs if name not in bad) or table.clangs
 
 
 def find_gccs(path: str | None = None) -> tuple[Compiler, ...]:
@@ -143,10 +135,8 @@ def find_gccs(path: str | None = None) -> tuple[Compiler, ...]:
     return tuple(found[version] for version in sorted(found))
 
 
-def find_llvm(release: str = "", path: str | None = None) -> Llvm:
-    """clang, llc and llvm-strip for a kernel. Raises StepError (toolchain) naming what is missing."""
-    table = load_table()
-    name = choose_clang_name(release, table, os.environ.get(CLANG_VARIABLE))
+def find_llvm(name: str, path: str | None = None) -> Llvm:
+    """clang of that name with llc and llvm-strip. Raises StepError (toolchain) naming what is missing."""
     program = shutil.which(name, path=path)
     clang = identify(program) if program else None
     suffix = Path(name).name.removeprefix("clang")
@@ -168,7 +158,7 @@ def find_llvm(release: str = "", path: str | None = None) -> Llvm:
     resources = _ask(clang.path, "-print-resource-dir")
     if not resources:
         raise StepError(Failure.TOOLCHAIN, f"{clang.path} does not say where its own headers are (-print-resource-dir)")
-    return Llvm(clang, str(beside["llc"]), str(beside["llvm-strip"]), resources, table.mcpu)
+    return Llvm(clang, str(beside["llc"]), str(beside["llvm-strip"]), resources, load_table().mcpu)
 
 
 @lru_cache(maxsize=64)
@@ -191,14 +181,3 @@ def _ask(program: str, question: str) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return answer.stdout.splitlines()[0] if answer.returncode == 0 and answer.stdout else ""
-
-
-def require_libc(needed: tuple[int, int], tool: str, there: tuple[int, int]) -> None:
-    """Raise StepError (C library) when the headers' host tools need a newer glibc than tasks run with."""
-    if needed > there:
-        has = f"{there[0]}.{there[1]}" if there != (0, 0) else "no glibc"
-        raise StepError(
-            Failure.LIBC,
-            f"{Path(tool).name} of the kernel's headers needs glibc {needed[0]}.{needed[1]}, this machine has {has}",
-            hint="Build on a machine or in a container of the kernel's own distribution release.",
-        )

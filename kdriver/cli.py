@@ -16,6 +16,7 @@ from kdriver.version import VERSION
 COMMANDS: dict[str, tuple[str, str]] = {
     "index": ("kdriver.commands.index", "Which kernels exist, and the packages that build and boot them."),
     "build": ("kdriver.commands.build", "Build drivers for kernels."),
+    "images": ("kdriver.commands.images", "What drivers are built in: make, list and carry the images."),
     "verify": ("kdriver.commands.verify", "Boot kernels in QEMU and judge their drivers."),
     "coverage": ("kdriver.commands.coverage", "Which drivers passed on which kernels."),
     "repo": ("kdriver.commands.repo", "Make a signed repository and its keys."),

@@ -63,7 +63,10 @@ class Archive:
 class DistroRow:
     """A distribution release. id: `debian12`. family: names the class in kernel_index/distros.
 
-    version, codename: VERSION_ID and VERSION_CODENAME of os-release(5). image: the build container's.
+    version, codename: VERSION_ID and VERSION_CODENAME of os-release(5).
+    image: a registry's name of what its build image is made from; empty where image_of names the row whose build image
+    serves, or no_image says why there is none. image_template: of its Dockerfile, in templates/images. compilers: the
+    packages of the compilers that its kernels are built with.
     kinds: driver kinds that can work there. kinds_from: of some of them the first `uname -r` that they can work on.
     architectures: `uname -m` to the distribution's word for it.
     generic_flavours: architecture to the kernel flavour that an ordinary installation has. keyring: None where
@@ -84,6 +87,10 @@ class DistroRow:
     keyring_package: str
     archives: tuple[Archive, ...]
     kinds_from: tuple[tuple[str, str], ...] = ()
+    image_of: str = ""
+    no_image: str = ""
+    image_template: str = ""
+    compilers: tuple[str, ...] = ()
 
     def archive(self, archive_id: str) -> Archive:
         """The archive of that id. Raises NotFoundError."""
@@ -137,6 +144,12 @@ def _read_table(path: Path, state: tuple[int, int, int]) -> tuple[DistroRow, ...
     ]
     if not rows:
         faults.append("there is no distribution in it")
+    own_images = [row.id for row in rows if row.image]
+    faults += [
+        f"{row.id}: image_of: {row.image_of!r} is not a row with an image of its own"
+        for row in rows
+        if row.image_of and row.image_of not in own_images
+    ]
     if faults:
         raise ConfigError(
             f"{path}: " + "; ".join(faults), hint="Mend the file; docs/adding-a-distribution.md shows its form."
@@ -276,7 +289,7 @@ def _row(row_id: str, table: dict[str, Any], faults: list[str]) -> DistroRow:
         version=read.text("version"),
         codename=read.text("codename"),
         end_of_life=read.date("end_of_life"),
-        image=read.text("image"),
+        image=read.text("image", needed=False),
         kinds=tuple(DriverKind(kind) for kind in kinds if kind in list(DriverKind)),
         architectures=read.words("architectures"),
         generic_flavours=read.words("generic_flavours"),
@@ -284,8 +297,14 @@ def _row(row_id: str, table: dict[str, Any], faults: list[str]) -> DistroRow:
         keyring_package=read.text("keyring_package", needed=keyring is not None and not _is_own(keyring)),
         archives=tuple(_archive(row_id, name, value, faults) for name, value in read.table("archives").items()),
         kinds_from=read.words("kinds_from", needed=False),
+        image_of=read.text("image_of", needed=False),
+        no_image=read.text("no_image", needed=False),
+        image_template=read.text("image_template", needed=False),
+        compilers=read.texts("compilers", bool, "the name of a package", needed=False),
     )
     read.end()
+    if sum(map(bool, (row.image, row.image_of, row.no_image))) != 1:
+        read.fault("exactly one of image, image_of and no_image must be there")
     for kind, _ in row.kinds_from:
         if kind not in row.kinds:
             read.fault(f"kinds_from: {kind!r} is not one of its kinds")

@@ -11,10 +11,12 @@ import click
 
 from kdriver.core.artifact import DriverKind
 from kdriver.core.errors import ExitCode
+from kdriver.core.paths import cache_dir
 from kdriver.core.process import stopped_by_sigterm
 from kernel_index.query import KERNEL_HELP
 
 if TYPE_CHECKING:
+    from builder.choice import Toolchains
     from builder.plan import BuildPlan
     from builder.result import BuildResult
     from builder.run import RunOptions
@@ -66,6 +68,13 @@ if TYPE_CHECKING:
     "name and user; a file that differs is a failure.",
 )
 @click.option("--junit", type=click.Path(path_type=Path), help="Write the results to this file as JUnit XML, for CI.")
+@click.option(
+    "--executor",
+    type=click.Choice(["auto", "local", "container"]),
+    default="auto",
+    show_default=True,
+    help="Where to compile: auto here where this machine has the kernel's own compiler, else in a build image.",
+)
 def command(
     distro: str | None,
     kernels: tuple[str, ...],
@@ -82,6 +91,7 @@ def command(
     known_bad: Path | None,
     check_reproducible: bool,
     junit: Path | None,
+    executor: str,
 ) -> int:
     """Build drivers for kernels: the module, the eBPF probe of each kernel, and the CO-RE probe once for all.
 
@@ -105,6 +115,7 @@ def command(
     Exit status: 0 all built or skipped, 1 some of a batch failed, 2 usage, 3 no such kernel, and for one kernel
     4 the build failed, 6 a package is not what the signed metadata promised.
     """
+    from builder.choice import ExecutorName, make_toolchains
     from builder.known_bad import load_known_bad
     from builder.plan import plan_builds
     from builder.run import RunOptions
@@ -137,7 +148,9 @@ def command(
         return int(ExitCode.DONE)
     options = RunOptions(jobs or len(os.sched_getaffinity(0)), force, out, fail_fast)
     again = words_again(click.get_current_context()) if check_reproducible else None
-    return int(exit_status(_run(plans, source, options, again=again, as_json=as_json, junit=junit)))
+    toolchains = make_toolchains(ExecutorName(executor), cache_dir())
+    results = _run(plans, source, options, toolchains, again=again, as_json=as_json, junit=junit)
+    return int(exit_status(results))
 
 
 _NOT_AGAIN = (
@@ -179,6 +192,7 @@ def _run(
     plans: Sequence[BuildPlan],
     source: DriverSource,
     options: RunOptions,
+    toolchains: Toolchains,
     *,
     again: Sequence[str] | None,
     as_json: bool,
@@ -198,7 +212,7 @@ def _run(
                 ended.append(result)
                 shown.result(plan, result)
 
-            results = run_builds(plans, source, options, on_step=shown.step, on_result=on_result)
+            results = run_builds(plans, source, options, toolchains=toolchains, on_step=shown.step, on_result=on_result)
             if again is not None:
                 shown.say("building everything a second time, elsewhere")
                 results = reproduce(results, again, options.jobs)

@@ -1,9 +1,8 @@
 """One piece of work, and what runs it: the interface that every executor serves.
 
 An executor gets a Task: a command line with everything that it reads and writes, so that one which runs elsewhere
-knows what to carry there and back. `local` runs it on this machine. A container executor would mount `reads`
-read-only and `writes` writable at the same paths into an image that holds `toolchain`, without network; a cluster
-executor would submit the same task to a machine that has such an image. See docs/architecture.md.
+knows what to carry there and back. The local executor runs it on this machine; the container executor mounts `reads`
+read-only and `writes` writable at the same paths into a container of an image that holds `toolchain`, without network.
 """
 
 from __future__ import annotations

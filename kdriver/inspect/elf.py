@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from elftools.common.exceptions import ELFError
+from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
 from elftools.elf.sections import SymbolTableSection
@@ -154,6 +155,17 @@ def needed_glibc(path: Path) -> tuple[int, int]:
                 if family == "GLIBC" and len(parts) >= 2 and all(part.isdigit() for part in parts):
                     found.append((int(parts[0]), int(parts[1])))
         return max(found)
+
+
+def needed_libraries(path: Path) -> tuple[str, ...]:
+    """The shared libraries that a program names (DT_NEEDED), in its order; none for one that is no dynamic ELF file."""
+    with path.open("rb") as file:
+        if file.read(4) != b"\x7fELF":
+            return ()
+        section = ELFFile(file).get_section_by_name(".dynamic")
+        if not isinstance(section, DynamicSection):
+            return ()
+        return tuple(str(getattr(tag, "needed", "")) for tag in section.iter_tags("DT_NEEDED"))
 
 
 def _unpacked(name: str, content: bytes) -> bytes:

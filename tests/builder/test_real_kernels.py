@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from builder.bench import Bench
+from builder.choice import ExecutorName, make_toolchains
 from builder.kinds.bpf import include_argv
 from builder.plan import plan_builds
 from builder.source import load_source, render_headers
@@ -17,7 +18,6 @@ from kdriver.cli import run
 from kdriver.core.artifact import DriverKind
 from kdriver.core.errors import ExitCode
 from kdriver.core.paths import cache_dir
-from kdriver.executors.local import LocalExecutor
 from kdriver.inspect.elf import read_module, read_object
 from kernel_index.query import select_kernels
 from kernel_index.store import load_kernels
@@ -60,7 +60,8 @@ def test_module_is_gnu89_without_declarations_after_statements(tmp_path: Path) -
     kernel = select_kernels(load_kernels(), distro="debian12", kernel="newest")[0]
     (plan,) = plan_builds([kernel], [DriverKind.KMOD], source)
     generated = render_headers(source, cache_dir() / "generated")
-    bench = Bench(cache_dir(), source, generated, LocalExecutor(), force=False, on_step=lambda plan, step: None)
+    toolchains = make_toolchains(ExecutorName.LOCAL, cache_dir())
+    bench = Bench(cache_dir(), source, generated, toolchains, force=False, on_step=lambda plan, step: None)
     tree = bench.tree(plan)
     prepared = bench.prepare(plan, tree)
     (tmp_path / "kd_probes.h").write_text(prepared.probes.header())

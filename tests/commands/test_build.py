@@ -143,11 +143,11 @@ def test_missing_compiler_is_one_line_with_a_hint(
 ) -> None:
     kernel = site.add()
     monkeypatch.setenv("PATH", only_tools(tmp_path / "bin", leave_out="gcc"))
-    assert build("--kernel", kernel.release, "--kind", "kmod") == ExitCode.BUILD
+    assert build("--kernel", kernel.release, "--kind", "kmod", "--executor", "local") == ExitCode.BUILD
     said = capsys.readouterr().err.splitlines()
     assert said == [
         f"kdriver: {kernel.key} kmod: toolchain: compiler gcc-12 is missing, and no newer gcc is installed",
-        "  hint: apt-get install gcc-12",
+        "  hint: apt-get install gcc-12, or build in a container: kdriver images build debian12, then --executor auto.",
     ]
 
 
