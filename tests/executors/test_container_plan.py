@@ -11,6 +11,7 @@ import pytest
 
 from kdriver.core.errors import ConfigError
 from kdriver.executors.container_plan import (
+    CLOSED,
     Limits,
     below_closed,
     container_user,
@@ -113,5 +114,5 @@ def test_containers_of_other_machines_are_left_alone() -> None:
 
 
 def test_mounts_below_root_s_home_need_a_stand_in_for_it() -> None:
-    assert below_closed(task(reads=("/root/.cache/headers", "/srv"))) == (Path(".cache/headers"),)
+    assert below_closed(task(reads=(f"{CLOSED}/.cache/headers", "/srv"))) == (Path(".cache/headers"),)
     assert below_closed(task(reads=("/srv", "/rooted"))) == ()
