@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from builder.store import RECORD
 from kdriver.core.artifact import DriverKind
 from kdriver.core.verdict import Outcome, Verdict
 
@@ -20,6 +21,18 @@ _REFUSED = 7
 def refused_clangs(kernel: str, cache: Path) -> dict[str, str]:
     """Names of clangs (`clang-16`) to the first line of why, of a kernel's key; empty when nothing is known."""
     return {name: str(one["reason"]) for name, one in _read(_file(kernel, cache)).items()}
+
+
+def learn_beside(verdict: Verdict, file: Path, cache: Path) -> None:
+    """Take in a verdict on a driver file, whose record stands beside it; one without a record teaches nothing."""
+    for beside in (file.with_name(RECORD), file.with_name(f"{file.name}.json")):
+        try:
+            record = json.loads(beside.read_text())
+        except (OSError, ValueError):
+            continue
+        if isinstance(record, dict) and record.get("sha256") == verdict.artifact_sha256:
+            learn(verdict, str(record.get("compiler", "")), cache)
+            return
 
 
 def learn(verdict: Verdict, compiler: str, cache: Path) -> None:

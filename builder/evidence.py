@@ -89,27 +89,33 @@ def read_evidence(build_dir: Path) -> Evidence:
     release = re.search(r'^#define UTS_RELEASE "([^"]+)"', _text(build_dir / "include/generated/utsrelease.h"), re.M)
     if release is None:
         raise StepError(Failure.HEADERS, f"{build_dir.name} has no UTS_RELEASE in include/generated/utsrelease.h")
-    compiler, gcc = _compiler(build_dir, config)
+    compiler, gcc, _ = _compiler(build_dir, config)
     needs = [(needed_glibc(build_dir / tool), tool) for tool in _HOST_TOOLS if (build_dir / tool).is_file()]
     glibc, tool = max(needs, default=((0, 0), ""))
     return Evidence(release[1], compiler, gcc, "CONFIG_MODVERSIONS=y" in config.splitlines(), glibc, tool)
 
 
-def _compiler(build_dir: Path, config: str) -> tuple[str, tuple[int, int]]:
+def compiler_source(build_dir: Path) -> str:
+    """Which file of a header tree names the compiler. Raises StepError (headers) when none does."""
+    return _compiler(build_dir, _text(build_dir / ".config"))[2]
+
+
+def _compiler(build_dir: Path, config: str) -> tuple[str, tuple[int, int], str]:
     text = re.search(r'^CONFIG_CC_VERSION_TEXT="([^"]*)"', config, re.M)
     if re.search(r"^CONFIG_CC_IS_CLANG=y", config, re.M):
-        return (text[1] if text else "clang", (0, 0))
+        return (text[1] if text else "clang", (0, 0), "CONFIG_CC_IS_CLANG of .config")
     number = re.search(r"^CONFIG_GCC_VERSION=(\d+)", config, re.M)
     if number is not None and int(number[1]):
-        return (text[1] if text else "gcc", (int(number[1]) // 10000, int(number[1]) // 100 % 100))
+        digits = (int(number[1]) // 10000, int(number[1]) // 100 % 100)
+        return (text[1] if text else "gcc", digits, "CONFIG_GCC_VERSION of .config")
     header = re.search(r'^#define LINUX_COMPILER\s+"([^"]*)"', _text(build_dir / "include/generated/compile.h"), re.M)
-    for found in (text, header):
+    for found, source in ((text, "CONFIG_CC_VERSION_TEXT of .config"), (header, "include/generated/compile.h")):
         version = found and re.search(r"gcc\D.*?\b(\d+)\.(\d+)(?:\.\d+)?\b(?![\d+~-])", found[1])
         if found and version:
-            return (found[1], (int(version[1]), int(version[2])))
+            return (found[1], (int(version[1]), int(version[2])), source)
     named = re.search(r"\bgcc-(\d+)(?:\.(\d+))?\s*$", _text(build_dir / ".kernelvariables"), re.M)
     if named is not None:
-        return (f"gcc-{named[1]}", (int(named[1]), int(named[2] or 0)))
+        return (f"gcc-{named[1]}", (int(named[1]), int(named[2] or 0)), ".kernelvariables")
     raise StepError(
         Failure.HEADERS,
         f"{build_dir.name} does not say which compiler built the kernel (.config, compile.h, .kernelvariables)",

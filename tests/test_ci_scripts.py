@@ -27,7 +27,7 @@ def _run(argv: list[str], *, cwd: Path = ROOT, env: dict[str, str] | None = None
     )
 
 
-@pytest.mark.parametrize("script", ["ci/setup", "ci/test", "ci/quickstart", "ci/bench", "ci/engine"])
+@pytest.mark.parametrize("script", ["ci/setup", "ci/test", "ci/quickstart", "ci/bench", "ci/engine", "ci/images"])
 def test_script_explains_itself(script: str) -> None:
     done = _run([script, "--help"])
     assert done.returncode == 0

@@ -75,6 +75,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="Where to compile: auto here where this machine has the kernel's own compiler, else in a build image.",
 )
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Say which compiler in which place each driver gets, and by what evidence; build nothing.",
+)
 def command(
     distro: str | None,
     kernels: tuple[str, ...],
@@ -92,6 +97,7 @@ def command(
     check_reproducible: bool,
     junit: Path | None,
     executor: str,
+    explain: bool,
 ) -> int:
     """Build drivers for kernels: the module, the eBPF probe of each kernel, and the CO-RE probe once for all.
 
@@ -108,6 +114,7 @@ def command(
       kdriver build --distro debian12 --kind kmod -j 4 --out drivers
       kdriver build --distro debian --fail-fast --junit results.xml
       kdriver build --kernel newest --check-reproducible
+      kdriver build --distro debian13 --kernel newest --explain
       kdriver build --kernel newest --name my_driver
       kdriver build --kernel newest --driver-src ./vpoll-0.1 --name vpoll
       kdriver build --headers /usr/src/kernels/3.10.0-1160.el7.x86_64
@@ -120,6 +127,7 @@ def command(
     from builder.plan import plan_builds
     from builder.run import RunOptions
     from builder.source import load_source
+    from kdriver.commands.build_explain import explain_plans
     from kdriver.commands.build_report import print_plans
     from kdriver.commands.given import Named, name_kernel
     from kernel_index.query import find_kernels
@@ -143,12 +151,14 @@ def command(
         known_bad=load_known_bad(load_table(), known_bad),
         lacking=lacking,
     )
+    toolchains = make_toolchains(ExecutorName(executor), cache_dir())
+    if explain:
+        return explain_plans(plans, toolchains, as_json=as_json, offline=dry_run)
     if dry_run:
-        print_plans(plans, as_json)
+        print_plans(plans, as_json, toolchains)
         return int(ExitCode.DONE)
     options = RunOptions(jobs or len(os.sched_getaffinity(0)), force, out, fail_fast)
     again = words_again(click.get_current_context()) if check_reproducible else None
-    toolchains = make_toolchains(ExecutorName(executor), cache_dir())
     results = _run(plans, source, options, toolchains, again=again, as_json=as_json, junit=junit)
     return int(exit_status(results))
 

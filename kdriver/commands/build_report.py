@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,8 @@ from kdriver.core.errors import ExitCode
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from builder.choice import Toolchains
+    from builder.explain import Explanation
     from builder.plan import BuildPlan
     from builder.result import BuildResult
 
@@ -87,11 +89,15 @@ def counted(counts: Counter[str]) -> str:
     return ", ".join(f"{counts[outcome]} {outcome}" for outcome in _ENDS if counts[outcome])
 
 
-def print_plans(plans: Sequence[BuildPlan], as_json: bool) -> None:
-    """What --dry-run prints."""
+def print_plans(plans: Sequence[BuildPlan], as_json: bool, toolchains: Toolchains) -> None:
+    """What --dry-run prints. As JSON with the toolchain that the index's facts lead to, null where there is none."""
     rows = [plan.to_json() for plan in plans]
     if as_json:
-        print_json(rows)
+        from builder.explain import explain_from_index
+
+        print_json(
+            [{**row, **_toolchain(one)} for row, one in zip(rows, explain_from_index(plans, toolchains), strict=True)]
+        )
         return
     columns = ("kernel", "kind", "action", "compiler", "packages", "reason")
     cells = [
@@ -103,6 +109,11 @@ def print_plans(plans: Sequence[BuildPlan], as_json: bool) -> None:
         for row in rows
     ]  # fmt: skip
     print_table(columns, cells, by_first=True)
+
+
+def _toolchain(explanation: Explanation) -> dict[str, Any]:
+    found = explanation.to_json()
+    return {"toolchain": found["toolchain"], "no_toolchain": "" if explanation.plan.skip else found["reason"]}
 
 
 def print_results(results: Sequence[BuildResult], as_json: bool) -> None:

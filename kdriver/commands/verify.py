@@ -14,6 +14,7 @@ from kdriver.commands.given import Named
 from kdriver.core.artifact import DriverKind
 from kdriver.core.console import STDERR, print_json, print_table, progress, size
 from kdriver.core.errors import ExitCode
+from kdriver.core.paths import cache_dir
 from kdriver.core.process import stopped_by_sigterm
 from kernel_index.query import KERNEL_HELP
 
@@ -264,6 +265,7 @@ def _say_not_built(results: Sequence[BuildResult], verification: Verification, r
 
 def _carry_out(verifications: Sequence[Verification], source: DriverSource, qemu: str, request: Request) -> int:
     """Boot, keep the verdicts, print them; the exit status."""
+    from builder.clang_verdicts import learn_beside
     from builder.source import load_source
     from builder.tools import build_tools
     from kdriver.catalogue.load import load_catalogue
@@ -277,6 +279,7 @@ def _carry_out(verifications: Sequence[Verification], source: DriverSource, qemu
         verifications = with_checks(verifications, source)
         source = load_source()
     tools = build_tools(source=source)
+    files = {driver.sha256: driver.path for one in verifications for driver in one.drivers}
     lock = threading.Lock()
     with progress() as display:
         tasks = {
@@ -291,6 +294,7 @@ def _carry_out(verifications: Sequence[Verification], source: DriverSource, qemu
         def on_verified(verified: Verified) -> None:
             if verified.verdict.artifact_sha256:
                 write_verdict(verified.verdict)
+                learn_beside(verified.verdict, files[verified.verdict.artifact_sha256], cache_dir())
             append_journal(verified.verdict, verified.console, request.driver_src)
             display.update(tasks[verified.verdict.kernel], note="done", visible=False)
 
