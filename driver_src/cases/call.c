@@ -26,7 +26,7 @@ const struct kind_row kinds[K_KINDS] = {
 	ROW(K_BIND, "bind", bind, 361, false, describe_bind),
 	ROW(K_CONNECT, "connect", connect, 362, false, describe_connect),
 	ROW(K_LISTEN, "listen", listen, 363, false, describe_listen),
-	ROW(K_ACCEPT, "accept", accept, 0, false, describe_accept),
+	ROW(K_ACCEPT, "accept", accept, SUBCALL, false, describe_accept),
 	ROW(K_ACCEPT4, "accept4", accept4, 364, false, describe_accept),
 	ROW(K_SENDTO, "sendto", sendto, 369, false, describe_sendto),
 	ROW(K_RECVFROM, "recvfrom", recvfrom, 371, false, describe_recvfrom),
@@ -135,7 +135,7 @@ const struct kind_row kinds[K_KINDS] = {
 	ROW(K_MEMFD_CREATE, "memfd_create", memfd_create, 356, false, describe_plain),
 	ROW(K_PROCESS_VM_READV, "process_vm_readv", process_vm_readv, 347, false, describe_process_vm),
 	ROW(K_PROCESS_VM_WRITEV, "process_vm_writev", process_vm_writev, 348, false, describe_process_vm),
-	[K_MMAP2] = {"mmap2", -1, 192, false, describe_mmap2}, /* i386 only */
+	[K_MMAP2] = {"mmap2", -1, 192, true, describe_mmap2}, /* i386 only */
 	ROW(K_SETNS, "setns", setns, 346, false, describe_plain),
 	ROW(K_UNSHARE, "unshare", unshare, 310, false, describe_plain),
 	ROW(K_SETSID, "setsid", setsid, 66, false, describe_plain),
@@ -154,7 +154,7 @@ const struct kind_row kinds[K_KINDS] = {
 	ROW(K_FINIT_MODULE, "finit_module", finit_module, 350, false, describe_plain),
 	ROW(K_DELETE_MODULE, "delete_module", delete_module, 129, false, describe_plain),
 	ROW(K_SEMGET, "semget", semget, 393, false, describe_plain),
-	ROW(K_SEMOP, "semop", semop, 0, false, describe_semop),
+	ROW(K_SEMOP, "semop", semop, SUBCALL, false, describe_semop),
 	ROW(K_SEMCTL, "semctl", semctl, 394, false, describe_semctl),
 	ROW(K_SETUID, "setuid", setuid, 213, false, describe_plain),
 	ROW(K_SETGID, "setgid", setgid, 214, false, describe_plain),
@@ -172,8 +172,8 @@ const struct kind_row kinds[K_KINDS] = {
 	ROW(K_RECVMMSG, "recvmmsg", recvmmsg, 337, false, describe_recvmsg),
 	ROW(K_QUOTACTL, "quotactl", quotactl, 131, false, describe_quotactl),
 	ROW(K_KEYCTL, "keyctl", keyctl, 288, false, describe_keyctl),
-	[K_SEND] = {"send", -1, 0, false, describe_send}, /* only sub-calls of i386 */
-	[K_RECV] = {"recv", -1, 0, false, describe_recv},
+	[K_SEND] = {"send", -1, SUBCALL, false, describe_send}, /* only sub-calls of i386 */
+	[K_RECV] = {"recv", -1, SUBCALL, false, describe_recv},
 };
 
 int64_t raw_call(long number, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
@@ -190,19 +190,40 @@ int64_t raw_call(long number, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3
 	return ret;
 }
 
+void describe(const struct made *m)
+{
+	describing = m;
+	kinds[m->kind].describe(m);
+	describing = NULL;
+}
+
+/* By its number, natively or, where the case asks for that and it can be, the i386 way. */
+int64_t call_as(struct made *m)
+{
+	const struct kind_row *row = &kinds[m->kind];
+	const uint64_t *a = m->a;
+
+	if (m->i386 && row->number_i386 == SUBCALL)
+		return compat_subcall(m);
+	if (m->i386)
+		return compat_call(row->number_i386, a[0], a[1], a[2], a[3], a[4], a[5]);
+	return raw_call(row->number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
 int64_t call6(enum kind kind, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
 {
 	const struct kind_row *row = &kinds[kind];
 	struct made made = {.kind = kind, .a = {a0, a1, a2, a3, a4, a5}, .pid = self.vpid, .tid = self.tid};
 
+	compat_prepare(&made);
 	if (row->usage)
 		usage_read(&made.before);
 	if (kind == K_CONNECT)
 		made.ends.local_len = own_name(self.vpid, (int)a0, made.ends.local, sizeof(made.ends.local));
 	made.order = order_next();
-	made.ret = raw_call(row->number, a0, a1, a2, a3, a4, a5);
+	made.ret = call_as(&made);
 	if (row->usage)
 		usage_read(&made.after);
-	row->describe(&made);
+	describe(&made);
 	return made.ret;
 }

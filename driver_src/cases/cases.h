@@ -49,10 +49,11 @@ struct made {
 struct kind_row {
 	const char *event;
 	int number; /* x86_64 */
-	int number_i386;
+	int number_i386; /* 0: none, SUBCALL: one of socketcall or ipc */
 	bool usage; /* has parameters that lie between two readings */
 	void (*describe)(const struct made *m);
 };
+#define SUBCALL 500
 extern const struct kind_row kinds[K_KINDS];
 
 /* What is true of the current process and hard to find out again without calls of the catalogue. */
@@ -79,7 +80,19 @@ extern unsigned int snaplen;
 extern const char *current_case;
 extern char program_folder[PATH_BYTES];
 
+/* What the pointers behind a parameter were like; noted while its memory is read, and said beside what is expected. */
+enum situation {
+	S_VALID = 1,
+	S_NULL = 2,
+	S_UNMAPPED = 4,
+	S_OVER = 8, /* begins in readable memory, runs into an unreadable page */
+	S_END = 16, /* ends with the last byte before an unreadable page */
+	S_LONG = 32, /* is longer than what is shown of it */
+};
+
 /* record.c */
+extern const struct made *describing; /* the call whose event is described, NULL for other events */
+extern bool exp_i386; /* the next event is that of an i386 call that does not return */
 void arena_create(void);
 void arena_print(void);
 unsigned long order_next(void);
@@ -93,6 +106,9 @@ void exp_hex(const char *name, const void *bytes, size_t len);
 void exp_between(const char *name, uint64_t lo, uint64_t hi);
 void exp_unchecked(const char *name, const char *reason);
 void exp_close(void);
+void note(unsigned int situation);
+void note_only(unsigned int noted_before);
+unsigned int noted(void);
 void case_skip(const char *reason);
 void case_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void helper_calls_print(void);
@@ -110,7 +126,7 @@ void touch_all(void);
 void memory_setup(void);
 extern char *page_end; /* the byte before an unreadable page; PAGE bytes before it are readable */
 extern char *long_string; /* 5000 characters */
-#define UNMAPPED 0x10ul /* below what a program may map */
+#define UNMAPPED 0x8000ul /* below what a program may map, and no member of a structure at NULL */
 #define KERNEL_ADDRESS 0xffffffff81000000ul
 char *string_at_page_end(const char *text);
 char *string_over_page_end(const char *text);
@@ -132,6 +148,8 @@ void exe_facts(const char *path, uint64_t *ino, uint64_t *ctime, uint64_t *mtime
 
 /* call.c */
 int64_t raw_call(long number, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
+void describe(const struct made *m);
+int64_t call_as(struct made *m);
 int64_t call6(enum kind kind, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
 #define U(x) ((uint64_t)(x))
 #define call0(k) call6(k, 0, 0, 0, 0, 0, 0)
@@ -147,6 +165,13 @@ int64_t call6(enum kind kind, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3
 			case_error("%s: unexpected result", what); \
 	} while (0)
 
+/* compat.c: calls the i386 way. */
+extern bool compat_calls; /* wherever that can be */
+extern bool compat_as_given; /* the case lays structures out for i386 itself */
+bool compat_prepare(struct made *m);
+int64_t compat_subcall(const struct made *m);
+int64_t compat_call(int number, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
+
 /* process.c: children whose events are expected, too. */
 extern bool file_was_created; /* the next open makes the file: its case knows */
 struct shared { /* between a case's processes */
@@ -160,7 +185,7 @@ pid_t child_of(enum kind how, uint64_t flags); /* 0 in the child, as fork() */
 pid_t thread_of(void (*run)(void)); /* waits until it ended */
 pid_t vforked(int status);
 void finish(int status) __attribute__((noreturn)); /* exit_group, expected */
-void expect_exit_group(pid_t tid, int status);
+void expect_exit_group(pid_t tid, int status, bool i386);
 void expect_procexit(pid_t tid, int status, pid_t reaper);
 int reap(pid_t pid, pid_t reaper); /* waits and expects the end; the wait status */
 void expect_clone_event(const struct made *m, uint32_t flags);
@@ -250,8 +275,9 @@ struct one_case {
 };
 extern const struct one_case file_cases[], io_cases[], net_cases[], process_cases[], exec_cases[], memory_cases[],
 	ipc_cases[], misc_cases[], identity_cases[], path_cases[], handle_cases[], descriptor_cases[], transfer_cases[],
-	user_cases[], limit_cases[], system_cases[], packed_cases[];
-#define PROCESS_VM_CASE "process-vm" /* its process must not call process_vm_readv for itself */
+	user_cases[], limit_cases[], system_cases[], packed_cases[], pointer_cases[], end_cases[];
+#define PROCESS_VM_CASE "process-vm" /* the processes of these must not call process_vm_readv for themselves */
+#define PROCESS_VM_ENDS_CASE "ends-process-vm"
 void exec_image_of_self(void);
 void i386_probe(void);
 extern bool i386_runs;

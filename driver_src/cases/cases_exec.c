@@ -95,7 +95,6 @@ static void image_child(const struct image *image)
 	call1(K_CLOSE, go[1]);
 	usage_read(&m.before);
 	shared->usage = m.before;
-	m.order = order_next();
 	if (image->dirfd != -1) {
 		m.kind = K_EXECVEAT;
 		m.a[0] = U(image->dirfd), m.a[1] = U(image->path), m.a[2] = U(image->argv), m.a[3] = U(image->envp);
@@ -104,9 +103,11 @@ static void image_child(const struct image *image)
 		m.kind = K_EXECVE;
 		m.a[0] = U(image->path), m.a[1] = U(image->argv), m.a[2] = U(image->envp);
 	}
-	m.ret = raw_call(kinds[m.kind].number, m.a[0], m.a[1], m.a[2], m.a[3], m.a[4], 0);
+	compat_prepare(&m);
+	m.order = order_next();
+	m.ret = call_as(&m);
 	usage_read(&m.after);
-	describe_exec(&m);
+	describe(&m);
 	case_error("%s: the image did not start: %s", image->path, strerror((int)-m.ret));
 	finish(99);
 }
@@ -126,6 +127,7 @@ static void expect_image(pid_t pid, const struct image *image, char *const *argv
 	before.vm = after.vm;
 	before.rss = after.rss > few ? after.rss - few : 0;
 	before.swap = after.swap;
+	exp_i386 = compat_calls;
 	exp_open("execve", pid, order_next());
 	exp_int("res", 0);
 	exp_str("exe", argv[0], strlen(argv[0]));
@@ -190,7 +192,7 @@ static void exec_of(const struct image *image, char *const *argv)
 	exp_close();
 	call3(K_WRITE, go[1], "g", 1);
 	expect_image_read(pid);
-	expect_exit_group(pid, 4);
+	expect_exit_group(pid, 4, false);
 	must("wait", reap(pid, 0) == 4 << 8);
 	call1(K_CLOSE, go[1]);
 	call1(K_CLOSE, ready[0]);
@@ -384,11 +386,11 @@ static void i386_program(void)
 		for (int n = 0; n < 6; n++)
 			m.a[n] = log.records[i].a[n];
 		m.order = order_next();
-		kinds[m.kind].describe(&m);
+		describe(&m);
 	}
 	call3(K_WRITE, go[1], "g", 1);
 	expect_image_read(pid);
-	expect_exit_group(pid, 4);
+	expect_exit_group(pid, 4, true);
 	must("wait", reap(pid, 0) == 4 << 8);
 }
 
@@ -405,7 +407,7 @@ static void i386_call(void)
 	m.order = order_next();
 	asm volatile("int $0x80" : "=a"(number) : "0"(6l), "b"(m.a[0]) : "r8", "r9", "r10", "r11", "memory");
 	m.ret = (int32_t)number;
-	describe_close(&m);
+	describe(&m);
 	m = (struct made){.kind = K_DUP2, .a = {0, 70}, .pid = self.vpid, .tid = self.tid, .i386 = true};
 	m.order = order_next();
 	asm volatile("int $0x80"
@@ -413,7 +415,7 @@ static void i386_call(void)
 		     : "0"(63l), "b"(m.a[0]), "c"(m.a[1])
 		     : "r8", "r9", "r10", "r11", "memory");
 	m.ret = (int32_t)number;
-	describe_dup2(&m);
+	describe(&m);
 }
 
 const struct one_case exec_cases[] = {

@@ -31,7 +31,7 @@ static void kill_child(void)
 		struct made m = {.kind = K_KILL, .a = {U(self.vpid), SIGKILL}, .pid = self.vpid, .tid = self.tid};
 
 		m.order = order_next();
-		describe_kill(&m);
+		describe(&m);
 		raw_call(SYS_kill, m.a[0], m.a[1], 0, 0, 0, 0);
 		finish(99);
 	}
@@ -93,7 +93,7 @@ static void nanosleep_interrupted(void)
 	m.ret = raw_call(SYS_nanosleep, U(&request), 0, 0, 0, 0, 0);
 	must("nanosleep", m.ret == -EINTR);
 	m.ret = -516;
-	describe_nanosleep(&m);
+	describe(&m);
 }
 
 const struct one_case ipc_cases[] = {

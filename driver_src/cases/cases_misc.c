@@ -62,8 +62,9 @@ static void ptrace_success(void)
 		finish(0);
 	}
 	wait_stopped(pid);
+	word = 0;
 	must("ptrace", call4(K_PTRACE, PTRACE_PEEKDATA, pid, &traced_word, &word) == 0);
-	must("ptrace peeked", word == traced_word);
+	must("ptrace peeked", word == (compat_calls ? (uint32_t)traced_word : traced_word));
 	must("ptrace", call4(K_PTRACE, PTRACE_PEEKUSER, pid, 0, &word) == 0);
 	must("ptrace", call4(K_PTRACE, PTRACE_POKEDATA, pid, &traced_word, 0x99) == 0);
 	must("ptrace", call4(K_PTRACE, PTRACE_SETOPTIONS, pid, 0, 0) == 0);

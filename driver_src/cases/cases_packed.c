@@ -80,7 +80,7 @@ static int64_t socketcall(enum kind kind, uint32_t sub, uint32_t a0, uint32_t a1
 	for (int i = 0; i < counts[sub]; i++)
 		words[i] = (uint32_t)m.a[i];
 	m.ret = int80(NR_SOCKETCALL, sub, P(words), 0, 0, 0);
-	kinds[kind].describe(&m);
+	describe(&m);
 	return m.ret;
 }
 
@@ -268,7 +268,7 @@ static int64_t ipc(enum kind kind, uint32_t sub, const uint32_t *given, uint32_t
 	struct made m = started(kind, a0, a1, a2, a3, 0, 0);
 
 	m.ret = int80(NR_IPC, sub, given[0], given[1], given[2], given[3]);
-	kinds[kind].describe(&m);
+	describe(&m);
 	return m.ret;
 }
 

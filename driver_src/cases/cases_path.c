@@ -196,6 +196,10 @@ static void umount_cases(void)
 	area_make();
 	must("mount", call5(K_MOUNT, "kd-dev", AREA, "tmpfs", 0, NULL) == 0);
 	must("umount2", call2(K_UMOUNT2, AREA, MNT_DETACH | UMOUNT_NOFOLLOW) == 0);
+	if (compat_calls) {
+		must("mount", call5(K_MOUNT, "kd-dev", AREA, "tmpfs", 0, NULL) == 0);
+		must("umount", call1(K_UMOUNT, AREA) == 0);
+	}
 	must("umount2", call2(K_UMOUNT2, AREA, MNT_FORCE) == -EINVAL);
 	must("umount2", call2(K_UMOUNT2, AREA, -1) == -EINVAL);
 	bad_paths(K_UMOUNT2, 0, 0);

@@ -50,8 +50,8 @@ static void thread_signals(void)
 
 static void capabilities(void)
 {
-	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-	struct __user_cap_data_struct sets[2];
+	static struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+	static struct __user_cap_data_struct sets[2];
 
 	raw_call(SYS_capget, U(&header), U(sets), 0, 0, 0, 0);
 	must("capset", call2(K_CAPSET, &header, NULL) == -EFAULT);

@@ -90,7 +90,7 @@ static void process_vm(void)
 static void between_descriptors(void)
 {
 	static uint64_t offset, other;
-	int ends[2] = {0, 0};
+	static int ends[2];
 	int64_t fd = file_make(), out;
 
 	must("write", call3(K_WRITE, fd, text, sizeof(text)) == sizeof(text));
@@ -152,6 +152,9 @@ static void many_messages(void)
 	must("sendmmsg", call4(K_SENDMMSG, sender, messages, 2, 0) == 2);
 	messages_of(&to, length, text, 500);
 	must("sendmmsg", call4(K_SENDMMSG, sender, messages, 1, 0) == 1);
+	parts_of(text, 33, 18);
+	messages[0].msg_hdr.msg_iovlen = 18;
+	must("sendmmsg", call4(K_SENDMMSG, -1, messages, 1, 0) == -EBADF);
 	must("sendmmsg", call4(K_SENDMMSG, sender, messages, 0, 0) == 0);
 	must("sendmmsg", call4(K_SENDMMSG, -1, messages, 2, 0) == -EBADF);
 	must("sendmmsg", call4(K_SENDMMSG, sender, NULL, 1, 0) == -EFAULT);
@@ -200,6 +203,8 @@ static void io_uring(void)
 	parts_of(got, 100, 1);
 	must("io_uring_register", call4(K_IO_URING_REGISTER, fd, 0, parts, 1) <= 0);
 	must("io_uring_register", call4(K_IO_URING_REGISTER, fd, 1, NULL, 0) <= 0);
+	memset(got, 0, sizeof(got));
+	must("io_uring_register", call4(K_IO_URING_REGISTER, fd, 8 /* IORING_REGISTER_PROBE */, got, 1) <= 0);
 	must("io_uring_register", call4(K_IO_URING_REGISTER, -1, 0x10021, UNMAPPED, 0x100000009ul) < 0);
 	call1(K_CLOSE, fd);
 }

@@ -42,6 +42,7 @@ static void users(void)
 	every_get();
 	must("setresuid", call3(K_SETRESUID, 1, 2, 3) == -EPERM);
 	must("setreuid", call2(K_SETREUID, -1, 0x100000065ul) == -EPERM);
+	must("setreuid", call2(K_SETREUID, 9, 8) == -EPERM);
 	must("setuid", call1(K_SETUID, 81) == 0);
 	must("setuid", call1(K_SETUID, 5) == -EPERM);
 	must("setresgid", call3(K_SETRESGID, 7, 8, 9) == -EPERM);

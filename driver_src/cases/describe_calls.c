@@ -73,7 +73,7 @@ void describe_sendfile(const struct made *m)
 
 	exp_open("sendfile", m->tid, m->order);
 	exp_int("res", m->ret);
-	if (m->a[2] && peek(m->pid, m->a[2], &offset, size))
+	if (peek(m->pid, m->a[2], &offset, size))
 		exp_uint("offset", offset);
 	else
 		exp_null("offset");
@@ -145,15 +145,20 @@ static void exp_kernel_address(const char *name, bool there)
 
 void describe_socketpair(const struct made *m)
 {
+	unsigned int pointer;
 	int ends[2] = {-1, -1};
 
-	if (m->ret == 0)
-		peek(m->pid, m->a[3], ends, sizeof(ends));
 	exp_open("socketpair", m->tid, m->order);
 	exp_int("res", m->ret);
+	if (m->ret == 0)
+		peek(m->pid, m->a[3], ends, sizeof(ends));
+	pointer = noted();
 	exp_int("fd1", ends[0]);
+	note(pointer);
 	exp_int("fd2", ends[1]);
+	note(pointer);
 	exp_kernel_address("source", m->ret == 0);
+	note(pointer);
 	exp_kernel_address("peer", m->ret == 0);
 	exp_uint("domain", (uint32_t)m->a[0]);
 	exp_uint("type", (uint32_t)m->a[1]);
@@ -172,8 +177,7 @@ void describe_rlimit(const struct made *m)
 	for (int i = 0; i < 2; i++) {
 		uint64_t value = 0, size = m->i386 ? 4 : 8;
 
-		if ((m->kind == K_GETRLIMIT && m->ret < 0) || !m->a[1] ||
-		    !peek(m->pid, m->a[1] + size * (uint64_t)i, &value, size))
+		if ((m->kind == K_GETRLIMIT && m->ret < 0) || !peek(m->pid, m->a[1] + size * (uint64_t)i, &value, size))
 			exp_null(names[i]);
 		else
 			exp_int(names[i], m->i386 && value == ALL_ONES ? -1 : (int64_t)value);

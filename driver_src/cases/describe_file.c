@@ -83,28 +83,26 @@ void describe_openat2(const struct made *m)
 	static const uint32_t bits[][2] = {{1, 16}, {2, 4}, {4, 8}, {8, 1}, {16, 2}, {32, 32}};
 	uint64_t how[3] = {0, 0, 0};
 	uint32_t resolve = 0;
-	bool read[3];
 
-	for (int i = 0; i < 3; i++)
-		read[i] = m->a[2] && peek(m->pid, m->a[2], how, 8u * (unsigned int)(i + 1));
 	exp_open("openat2", m->tid, m->order);
 	exp_int("fd", m->ret);
 	exp_int("dirfd", fd_of(m->a[0]));
 	exp_user_str("name", m->pid, m->a[1]);
-	if (read[0])
+	if (peek(m->pid, m->a[2], how, 8))
 		exp_open_flags(m, how[0]);
 	else
 		exp_null("flags");
-	if (read[1])
+	if (peek(m->pid, m->a[2], how, 16))
 		exp_open_mode(how[0], how[1]);
 	else
 		exp_null("mode");
-	for (size_t i = 0; i < ARRAY_SIZE(bits); i++)
-		resolve |= how[2] & bits[i][0] ? bits[i][1] : 0;
-	if (read[2])
+	if (peek(m->pid, m->a[2], how, 24)) {
+		for (size_t i = 0; i < ARRAY_SIZE(bits); i++)
+			resolve |= how[2] & bits[i][0] ? bits[i][1] : 0;
 		exp_uint("resolve", resolve);
-	else
+	} else {
 		exp_null("resolve");
+	}
 	exp_dev_ino(m);
 	exp_close();
 }

@@ -69,12 +69,16 @@ void segments_of(const struct made *m, uint64_t array, uint64_t count, uint64_t 
 {
 	static char bytes[65536];
 	struct iovec segments[SEGMENTS];
-	uint64_t n = least(count, SEGMENTS), used = 0, sum = 0;
+	uint64_t n = least(count, SEGMENTS), used = 0, sum = 0, whole = limit;
 	bool array_read = true, data_read = true;
+	unsigned int array_noted;
 
 	limit = least(limit, snaplen);
 	for (uint64_t i = 0; i < n && array_read; i++)
 		array_read = segment_of(m, array, i, &segments[i]);
+	if (n < count)
+		note(S_LONG);
+	array_noted = noted();
 	for (uint64_t i = 0; i < n && array_read; i++) {
 		uint64_t part = least(segments[i].iov_len, limit - used);
 
@@ -84,8 +88,11 @@ void segments_of(const struct made *m, uint64_t array, uint64_t count, uint64_t 
 			used += part;
 		}
 	}
+	if (data_name && least(whole, sum) > limit)
+		note(S_LONG);
 	if (data_name)
 		exp_hex(data_name, bytes, array_read && data_read ? used : 0);
+	note(array_noted);
 	if (size_name && array_read)
 		exp_uint(size_name, (uint32_t)sum);
 	else if (size_name)
@@ -163,17 +170,21 @@ void describe_dup3(const struct made *m)
 /* pipe, pipe2 */
 void describe_pipe2(const struct made *m)
 {
+	unsigned int pointer;
 	struct stat st;
 	int ends[2] = {-1, -1};
 
 	memset(&st, 0, sizeof(st));
+	exp_open(kinds[m->kind].event, m->tid, m->order);
+	exp_int("res", m->ret);
 	if (m->ret == 0 && peek(m->pid, m->a[0], ends, sizeof(ends))) {
 		stat_fd_of(m->pid, ends[0], &st);
 	}
-	exp_open(kinds[m->kind].event, m->tid, m->order);
-	exp_int("res", m->ret);
+	pointer = noted();
 	exp_int("fd1", ends[0]);
+	note(pointer);
 	exp_int("fd2", ends[1]);
+	note(pointer);
 	exp_uint("ino", st.st_ino);
 	if (m->kind == K_PIPE2)
 		exp_uint("flags", (m->a[1] & O_CLOEXEC ? 4096u : 0) | (m->a[1] & O_DIRECT ? 512u : 0) |
@@ -232,16 +243,16 @@ static void exp_ppoll(const struct made *m)
 	bool read;
 
 	if (m->i386) {
-		read = m->a[2] && peek(m->pid, m->a[2], narrow, sizeof(narrow));
+		read = peek(m->pid, m->a[2], narrow, sizeof(narrow));
 		wide[0] = read ? narrow[0] : 0, wide[1] = read ? narrow[1] : 0;
 	} else {
-		read = m->a[2] && peek(m->pid, m->a[2], wide, sizeof(wide));
+		read = peek(m->pid, m->a[2], wide, sizeof(wide));
 	}
 	if (read)
 		exp_uint("timeout", (uint64_t)wide[0] * 1000000000u + (uint64_t)wide[1]);
 	else
 		exp_null("timeout");
-	if (m->a[3] && peek(m->pid, m->a[3], &mask, sizeof(mask)))
+	if (peek(m->pid, m->a[3], &mask, sizeof(mask)))
 		exp_uint("sigmask", mask);
 	else
 		exp_null("sigmask");
@@ -257,6 +268,8 @@ void describe_poll(const struct made *m)
 
 	exp_open(kinds[m->kind].event, m->tid, m->order);
 	exp_int("res", m->ret);
+	if ((uint32_t)m->a[1] > POLL_ENTRIES)
+		note(S_LONG);
 	if (!peek(m->pid, m->a[0], entries, n * sizeof(entries[0]))) {
 		exp_null("fds");
 	} else {

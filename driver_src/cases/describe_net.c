@@ -77,19 +77,33 @@ static void unix_path_json(const union name *name, unsigned int length, char *ou
 	json_string(out, size, path, strnlen(path, left));
 }
 
+/* Of an address whose first bytes alone may be readable. */
+static bool peek_family(pid_t pid, uint64_t address, uint16_t *family)
+{
+	unsigned int before = noted();
+	bool read = peek(pid, address, family, sizeof(*family));
+
+	note_only(before);
+	return read;
+}
+
 static void exp_sockaddr(const char *param, const struct made *m, uint64_t address, int32_t length)
 {
 	char json[1024], text[INET6_ADDRSTRLEN], path[900];
 	union name name;
 	size_t n = length > 128 ? 128 : (size_t)length;
+	uint16_t family = 0;
 	bool inet;
 
 	memset(&name, 0, sizeof(name));
-	if (length < 2 || !address || !peek(m->pid, address, &name, n)) {
+	if (length >= 2 && peek_family(m->pid, address, &family) && (family == AF_INET || family == AF_INET6))
+		n = family == AF_INET ? 8 : 24;
+	/* No more of it is looked at than belongs to its family. */
+	if (length < 2 || length < (int32_t)n || !peek(m->pid, address, &name, n)) {
 		exp_null(param);
 		return;
 	}
-	inet = (name.any.sa_family == AF_INET && n >= 8) || (name.any.sa_family == AF_INET6 && n >= 24);
+	inet = name.any.sa_family == AF_INET || name.any.sa_family == AF_INET6;
 	if (inet) {
 		address_text(&name, text);
 		snprintf(json, sizeof(json), "{\"family\":%d,\"addr\":\"%s\",\"port\":%u}", name.any.sa_family, text,
@@ -128,7 +142,8 @@ static void exp_tuple(const char *param, const struct made *m, int fd, bool outb
 	else if (own_length)
 		passed_length = own.any.sa_family == AF_INET ? 8 : 24;
 	memset(&other, 0, sizeof(other));
-	if (!passed || !peek(m->pid, passed, &other, passed_length) || other.any.sa_family != own.any.sa_family)
+	if (!passed || !passed_length || !peek(m->pid, passed, &other, passed_length) ||
+	    other.any.sa_family != own.any.sa_family)
 		passed_length = 0;
 	if (own_length && (own.any.sa_family == AF_INET || own.any.sa_family == AF_INET6)) {
 		if (!peer_length) {
@@ -317,8 +332,8 @@ static bool message_of(const struct made *m, struct msghdr *message)
 	uint32_t narrow[7];
 
 	if (!m->i386)
-		return m->a[1] && peek(m->pid, m->a[1], message, sizeof(*message));
-	if (!m->a[1] || !peek(m->pid, m->a[1], narrow, sizeof(narrow)))
+		return peek(m->pid, m->a[1], message, sizeof(*message));
+	if (!peek(m->pid, m->a[1], narrow, sizeof(narrow)))
 		return false;
 	memset(message, 0, sizeof(*message));
 	message->msg_name = (void *)U(narrow[0]);
@@ -346,19 +361,25 @@ static int64_t message_bytes(const struct made *m)
 void describe_sendmsg(const struct made *m)
 {
 	struct msghdr message;
-	bool read = message_of(m, &message);
-	int64_t bytes = message_bytes(m);
+	unsigned int pointer;
+	int64_t bytes;
+	bool read;
 
 	exp_open(kinds[m->kind].event, m->tid, m->order);
 	exp_int("res", m->ret);
 	exp_int("fd", fd_of(m->a[0]));
+	read = message_of(m, &message);
+	bytes = message_bytes(m);
+	pointer = noted();
 	if (read) {
 		segments_of(m, U(message.msg_iov), message.msg_iovlen, bytes > 0 ? (uint64_t)bytes : UINT64_MAX, "data",
 			    "size");
 	} else {
 		exp_null("data");
+		note(pointer);
 		exp_null("size");
 	}
+	note(pointer);
 	if (read && m->ret >= 0)
 		exp_tuple("tuple", m, (int)m->a[0], true, U(message.msg_name));
 	else
@@ -370,21 +391,29 @@ void describe_sendmsg(const struct made *m)
 void describe_recvmsg(const struct made *m)
 {
 	struct msghdr message;
-	bool read = message_of(m, &message);
-	int64_t bytes = message_bytes(m);
+	unsigned int pointer;
+	int64_t bytes;
+	bool read;
 
 	exp_open(kinds[m->kind].event, m->tid, m->order);
 	exp_int("res", m->ret);
+	read = message_of(m, &message);
+	bytes = message_bytes(m);
+	pointer = noted();
 	exp_uint("size", bytes > 0 ? (uint32_t)bytes : 0);
+	note(pointer);
 	if (read && bytes > 0)
 		segments_of(m, U(message.msg_iov), message.msg_iovlen, (uint64_t)bytes, "data", NULL);
 	else
 		exp_null("data");
+	note(pointer);
 	if (read && m->ret >= 0) {
 		exp_tuple("tuple", m, (int)m->a[0], false, U(message.msg_name));
+		note(pointer);
 		exp_user_buf("msgcontrol", m->pid, U(message.msg_control), message.msg_controllen);
 	} else {
 		exp_null("tuple");
+		note(pointer);
 		exp_null("msgcontrol");
 	}
 	exp_int("fd", fd_of(m->a[0]));
@@ -411,6 +440,7 @@ static void exp_option_value(const struct made *m, uint32_t level, uint32_t name
 {
 	char json[64 + 2 * 65536];
 	int64_t number[2] = {0, 0};
+	bool has_value;
 	int kind = 0;
 	size_t size = 0;
 
@@ -429,10 +459,12 @@ static void exp_option_value(const struct made *m, uint32_t level, uint32_t name
 		uint32_t n = length > snaplen ? snaplen : length;
 		size_t used;
 
-		if (!n || !value || !peek(m->pid, value, bytes, n)) {
+		if (!n || !peek(m->pid, value, bytes, n)) {
 			exp_null("val");
 			return;
 		}
+		if (length > n)
+			note(S_LONG);
 		used = (size_t)sprintf(json, "{\"kind\":0,\"value\":\"");
 		for (uint32_t i = 0; i < n; i++)
 			used += (size_t)sprintf(json + used, "%02x", bytes[i]);
@@ -440,7 +472,15 @@ static void exp_option_value(const struct made *m, uint32_t level, uint32_t name
 		exp_json("val", json);
 		return;
 	}
-	if (!value || !peek(m->pid, value, number, size)) {
+	if (kind == 4 && m->i386 && name < 60) {
+		int32_t narrow[2] = {0, 0};
+
+		has_value = peek(m->pid, value, narrow, sizeof(narrow));
+		number[0] = narrow[0], number[1] = narrow[1];
+	} else {
+		has_value = peek(m->pid, value, number, size);
+	}
+	if (!has_value) {
 		exp_null("val");
 		return;
 	}
@@ -458,18 +498,21 @@ void describe_sockopt(const struct made *m)
 {
 	uint32_t level = (uint32_t)m->a[1], name = (uint32_t)m->a[2], length = (uint32_t)m->a[4];
 	bool get = m->kind == K_GETSOCKOPT, has_length = true;
+	unsigned int pointer;
 
-	if (get)
-		has_length = m->a[4] && peek(m->pid, m->a[4], &length, sizeof(length));
 	exp_open(kinds[m->kind].event, m->tid, m->order);
 	exp_int("res", m->ret);
 	exp_int("fd", fd_of(m->a[0]));
 	exp_uint("level", level == SOL_SOCKET ? 1 : level == 6 ? 2 : 0);
 	exp_uint("optname", schema_option(level, name));
+	if (get)
+		has_length = peek(m->pid, m->a[4], &length, sizeof(length));
+	pointer = noted();
 	if (get && m->ret < 0)
 		exp_null("val");
 	else
 		exp_option_value(m, level, name, m->a[3], has_length ? length : 0);
+	note(pointer);
 	if (has_length)
 		exp_uint("optlen", length);
 	else

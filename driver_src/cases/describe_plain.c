@@ -114,7 +114,7 @@ static void exp_user_number(const char *name, const struct made *m, uint64_t add
 {
 	uint64_t value = 0;
 
-	if (!address || !peek(m->pid, address, &value, size))
+	if (!peek(m->pid, address, &value, size))
 		exp_null(name);
 	else if (size == 8)
 		exp_int(name, (int64_t)value);
@@ -169,9 +169,9 @@ static void exp_one(const char *name, const char *what, const struct made *m)
 	else if (what[0] == 's' || (what[0] == 'g' && m->ret > 0))
 		exp_user_str(name, m->pid, value);
 	else if (what[0] == 'd')
-		exp_user_number(name, m, value ? value + offset : 0, 4);
+		exp_user_number(name, m, value + offset, 4);
 	else if (what[0] == 'q' || (what[0] == 'Q' && m->ret >= 0))
-		exp_user_number(name, m, value ? value + offset : 0, 8);
+		exp_user_number(name, m, value + offset, 8);
 	else
 		exp_null(name);
 }

@@ -76,7 +76,12 @@ static uint32_t clone_flags(uint64_t flags)
 /* One of a clone's two events. flags: the call's own. The task is the current one, with self filled for it. */
 void expect_clone_event(const struct made *m, uint32_t flags)
 {
+	const struct made *outer = describing;
+	uint64_t first;
+
+	describing = m;
 	exp_open(kinds[m->kind].event, self.tid, m->order);
+	describing = outer;
 	exp_int("res", m->ret);
 	if (m->ret >= 0) {
 		exp_str("exe", self.argv0, strlen(self.argv0));
@@ -87,6 +92,8 @@ void expect_clone_event(const struct made *m, uint32_t flags)
 	}
 	exp_task();
 	exp_usage(&m->before, &m->after);
+	if (m->kind == K_CLONE3 && m->ret != 0)
+		peek(m->pid, m->a[0], &first, sizeof(first));
 	exp_uint("flags", clone_flags(flags) | (self.in_pid_namespace ? 536870912u : 0));
 	exp_int("vtid", self.vtid);
 	exp_int("vpid", self.vpid);
@@ -103,13 +110,14 @@ void describe_clone(const struct made *m)
 {
 	uint64_t flags = m->kind == K_CLONE ? m->a[0] : 0;
 
-	if (m->kind == K_CLONE3 && (!m->a[0] || !peek(m->pid, m->a[0], &flags, sizeof(flags)))) {
+	if (m->kind == K_CLONE3 && !peek(m->pid, m->a[0], &flags, sizeof(flags))) {
 		exp_open("clone3", m->tid, m->order);
 		exp_int("res", m->ret);
 		exp_null("exe");
 		exp_null("args");
 		exp_task();
 		exp_usage(&m->before, &m->after);
+		peek(m->pid, m->a[0], &flags, sizeof(flags));
 		exp_null("flags");
 		exp_int("vtid", self.vtid);
 		exp_int("vpid", self.vpid);
@@ -174,10 +182,11 @@ void describe_nanosleep(const struct made *m)
 {
 	int64_t request[2];
 	int32_t narrow[2];
-	bool read = m->a[0] && (m->i386 ? peek(m->pid, m->a[0], narrow, 8) : peek(m->pid, m->a[0], request, 16));
+	bool read;
 
 	exp_open("nanosleep", m->tid, m->order);
 	exp_int("res", m->ret);
+	read = m->i386 ? peek(m->pid, m->a[0], narrow, 8) : peek(m->pid, m->a[0], request, 16);
 	if (read && m->i386)
 		exp_uint("interval", (uint64_t)narrow[0] * 1000000000u + (uint64_t)narrow[1]);
 	else if (read)
@@ -199,7 +208,7 @@ void describe_prctl(const struct made *m)
 		exp_int("arg2_int", 0);
 	} else if ((uint32_t)m->a[0] == PR_GET_CHILD_SUBREAPER) {
 		exp_null("arg2_str");
-		if (m->a[1] && peek(m->pid, m->a[1], &value, sizeof(value)))
+		if (peek(m->pid, m->a[1], &value, sizeof(value)))
 			exp_int("arg2_int", value);
 		else
 			exp_null("arg2_int");
@@ -219,6 +228,7 @@ static const uint8_t ptrace_requests[] = {
 void describe_ptrace(const struct made *m)
 {
 	unsigned int request = 0;
+	size_t word = m->i386 ? 4 : 8;
 	uint64_t data = m->a[3];
 	char json[64];
 
@@ -230,7 +240,9 @@ void describe_ptrace(const struct made *m)
 	exp_int("res", m->ret);
 	snprintf(json, sizeof(json), "{\"kind\":0,\"value\":%llu}", m->ret < 0 ? 0 : (unsigned long long)m->a[2]);
 	exp_json("addr", json);
-	if (m->ret >= 0 && m->a[0] >= 1 && m->a[0] <= 3 && !peek(m->pid, m->a[3], &data, sizeof(data))) {
+	if (m->ret >= 0 && m->a[0] >= 1 && m->a[0] <= 3)
+		data = 0;
+	if (m->ret >= 0 && m->a[0] >= 1 && m->a[0] <= 3 && !peek(m->pid, m->a[3], &data, word)) {
 		exp_null("data");
 	} else {
 		bool signal = m->ret >= 0 && (request == 8 || request == 10 || request == 12 || request == 13);

@@ -21,9 +21,9 @@ const char *current_case = "";
 char program_folder[PATH_BYTES];
 
 static const struct one_case *const all_cases[] = {
-	file_cases,	io_cases,   net_cases,	    process_cases, exec_cases,	 memory_cases,
-	ipc_cases,	misc_cases, identity_cases, path_cases,	   handle_cases, descriptor_cases,
-	transfer_cases, user_cases, limit_cases,    system_cases,  packed_cases};
+	file_cases,  io_cases,	     net_cases,	   process_cases, exec_cases,	    memory_cases,   ipc_cases,
+	misc_cases,  identity_cases, path_cases,   handle_cases,  descriptor_cases, transfer_cases, user_cases,
+	limit_cases, system_cases,   packed_cases, pointer_cases, end_cases};
 static const char *patterns[64];
 static int n_patterns;
 
@@ -35,15 +35,32 @@ static bool wanted(const char *name)
 	return n_patterns == 0;
 }
 
+/* Cases that make no call of i386, or whose calls are made without call6. */
+static bool only_native(const char *name)
+{
+	static const char *const names[] = {"i386-*"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (fnmatch(names[i], name, 0) == 0)
+			return true;
+	return false;
+}
+
 /* The case's process is the child; of this first process no event is expected. */
-static bool run_case(const struct one_case *one)
+static bool run_case(const struct one_case *one, bool compat)
 {
 	struct made m = {.kind = K_FORK};
 	pid_t parent = getpid();
 	int status = -1;
 
-	current_case = one->name;
-	peek_without_calls = strcmp(one->name, PROCESS_VM_CASE) == 0;
+	static char name[128];
+
+	snprintf(name, sizeof(name), "%s%s", one->name, compat ? "@i386" : "");
+	current_case = name;
+	/* Where a case hangs, the guest's report ends with its name. */
+	if (getenv("KD_GUEST"))
+		fprintf(stderr, "%s\n", name);
+	peek_without_calls = strcmp(one->name, PROCESS_VM_CASE) == 0 || strcmp(one->name, PROCESS_VM_ENDS_CASE) == 0;
 	m.ret = raw_call(SYS_fork, 0, 0, 0, 0, 0, 0);
 	if (m.ret == 0) {
 		m.order = order_next();
@@ -52,6 +69,7 @@ static bool run_case(const struct one_case *one)
 		usage_read(&m.after);
 		m.before.vm = m.after.vm;
 		expect_clone_event(&m, 0);
+		compat_calls = compat;
 		one->run();
 		finish(0);
 	}
@@ -125,10 +143,13 @@ int main(int argc, char **argv)
 		for (const struct one_case *one = all_cases[topic]; one->name; one++) {
 			if (!wanted(one->name))
 				continue;
-			if (list)
+			if (list) {
 				puts(one->name);
-			else
-				ok = run_case(one) && ok;
+				continue;
+			}
+			ok = run_case(one, false) && ok;
+			if (i386_runs && !only_native(one->name))
+				ok = run_case(one, true) && ok;
 		}
 	}
 	if (!list)

@@ -17,24 +17,60 @@ static char long_bytes[5001];
 
 bool peek_without_calls;
 
-/* Of the current process, where a case is about process_vm_readv: its pointers are to nothing, or to what can be read up to page_end. */
-static bool peek_own(uint64_t address, void *out, size_t len)
-{
-	uint64_t last = (uint64_t)page_end;
+extern char __executable_start, _end;
 
-	if (address < 1ul << 16 || address >> 47 || (address <= last && address + len - 1 > last))
+/* Whether both ends of a range lie in this process's own program, or in the pages before page_end. */
+static bool readable(uint64_t address, uint64_t end)
+{
+	return (address >= U(&__executable_start) && end <= U(&_end)) ||
+	       (address > U(page_end) - 2 * PAGE && end <= U(page_end) + 1);
+}
+
+/* Whether it touches the page after page_end. */
+static bool unreadable(uint64_t address, uint64_t end)
+{
+	return address <= U(page_end) + PAGE && end > U(page_end) + 1;
+}
+
+/* Without a call wherever that can be: calls are events, too. */
+static bool peek_quietly(pid_t pid, uint64_t address, void *out, size_t len)
+{
+	struct iovec here = {out, len}, there = {(void *)address, len};
+	bool own = pid == self.vpid;
+
+	if (address < 1ul << 16 || address >> 47 || (own && unreadable(address, address + len)))
 		return false;
-	memcpy(out, (const void *)address, len);
-	return true;
+	if (own && readable(address, address + len)) {
+		memcpy(out, (const void *)address, len);
+		return true;
+	}
+	return !peek_without_calls && process_vm_readv(pid, &here, 1, &there, 1, 0) == (ssize_t)len;
+}
+
+/* Notes what the pointer to len bytes is like, which could be read or not. */
+static void note_pointer(pid_t pid, uint64_t address, uint64_t len, bool whole)
+{
+	char byte;
+
+	if (address < PAGE)
+		note(S_NULL);
+	else if (!whole)
+		note(peek_quietly(pid, address, &byte, 1) ? S_OVER : S_UNMAPPED);
+	else if ((address + len) % PAGE == 0 && !peek_quietly(pid, address + len, &byte, 1))
+		note(S_END);
+	else
+		note(S_VALID);
 }
 
 bool peek(pid_t pid, uint64_t address, void *out, size_t len)
 {
-	struct iovec here = {out, len}, there = {(void *)address, len};
+	bool whole;
 
-	if (peek_without_calls && len)
-		return peek_own(address, out, len);
-	return len == 0 || process_vm_readv(pid, &here, 1, &there, 1, 0) == (ssize_t)len;
+	if (!len)
+		return true;
+	whole = peek_quietly(pid, address, out, len);
+	note_pointer(pid, address, len, whole);
+	return whole;
 }
 
 /* A string of at most size bytes with its NUL (CONVENTIONS.md, G1 and G3). -1: cannot be read. */
@@ -42,21 +78,24 @@ static int peek_str(pid_t pid, uint64_t address, char *out, size_t size)
 {
 	size_t used = 0;
 
-	if (!address)
-		return -1;
 	while (used < size) {
 		size_t n = PAGE - (address + used) % PAGE;
 		char *nul;
 
 		if (n > size - used)
 			n = size - used;
-		if (!peek(pid, address + used, out + used, n))
+		if (!peek_quietly(pid, address + used, out + used, n)) {
+			note_pointer(pid, address, used + n, false);
 			return -1;
+		}
 		nul = memchr(out + used, 0, n);
-		if (nul)
+		if (nul) {
+			note_pointer(pid, address, (uint64_t)(nul - out) + 1, true);
 			return (int)(nul - out) + 1;
+		}
 		used += n;
 	}
+	note(S_LONG);
 	out[size - 1] = 0;
 	return (int)size;
 }
@@ -92,13 +131,15 @@ void exp_user_dyn_str(const char *name, pid_t pid, uint64_t address, int kind)
 void exp_user_buf(const char *name, pid_t pid, uint64_t address, uint64_t len)
 {
 	static char bytes[65536];
+	uint64_t shown = len > snaplen ? snaplen : len;
+	bool whole = peek(pid, address, bytes, shown);
 
-	if (len > snaplen)
-		len = snaplen;
-	if (!address || !peek(pid, address, bytes, len))
-		exp_null(name);
+	if (whole && len > shown)
+		note(S_LONG);
+	if (whole && shown)
+		exp_hex(name, bytes, shown);
 	else
-		exp_hex(name, bytes, len);
+		exp_null(name);
 }
 
 static bool peek_pointer(const struct made *m, uint64_t array, unsigned int index, uint64_t *out)
@@ -121,7 +162,7 @@ void exp_user_strings(const char *name, const struct made *m, uint64_t array, un
 	size_t used = 0, left = PATH_BYTES;
 	uint64_t pointer;
 
-	for (unsigned int i = 0; array && i < ARG_POINTERS && left > 0; i++) {
+	for (unsigned int i = 0; i < ARG_POINTERS && left > 0; i++) {
 		int n;
 
 		if (!peek_pointer(m, array, i, &pointer)) {
@@ -141,6 +182,8 @@ void exp_user_strings(const char *name, const struct made *m, uint64_t array, un
 		used++;
 		used += json_string(json + used, sizeof(json) - used, text, (size_t)n - 1);
 		left -= (size_t)n;
+		if (!left || i == ARG_POINTERS - 1)
+			note(S_LONG);
 	}
 	if (!used) {
 		exp_null(name);
@@ -154,7 +197,7 @@ void exp_user_first_string(const char *name, const struct made *m, uint64_t arra
 {
 	uint64_t pointer;
 
-	if (!array || !peek_pointer(m, array, 0, &pointer) || !pointer)
+	if (!peek_pointer(m, array, 0, &pointer) || !pointer)
 		exp_null(name);
 	else
 		exp_user_str(name, m->pid, pointer);
@@ -163,15 +206,13 @@ void exp_user_first_string(const char *name, const struct made *m, uint64_t arra
 /* A driver cannot read a page that is not in memory: after a fork those of the program's file are not. */
 void touch_all(void)
 {
-	extern char __executable_start, _end;
-
 	for (volatile char *at = &__executable_start; at < &_end; at += PAGE)
 		(void)*at;
 }
 
 void memory_setup(void)
 {
-	char *area = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *area = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 
 	memset(area, '.', 2 * PAGE);
 	munmap(area + 2 * PAGE, PAGE);

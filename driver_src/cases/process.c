@@ -78,15 +78,16 @@ pid_t child_of(enum kind how, uint64_t flags)
 	if (into_namespace)
 		shared->told_tid = 0;
 	m.order = order_next();
-	if (how == K_FORK) {
-		m.ret = raw_call(SYS_fork, 0, 0, 0, 0, 0, 0);
-	} else if (how == K_CLONE) {
-		m.ret = raw_call(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0, 0);
-	} else {
+	m.i386 = compat_calls;
+	if (how == K_CLONE) {
+		m.a[0] = (uint32_t)(flags | SIGCHLD);
+	} else if (how == K_CLONE3) {
 		args.flags = flags;
 		args.exit_signal = SIGCHLD;
-		m.ret = raw_call(SYS_clone3, U(&args), sizeof(args), 0, 0, 0, 0);
+		m.a[0] = U(&args);
+		m.a[1] = sizeof(args);
 	}
+	m.ret = call_as(&m);
 	if (m.ret == 0) {
 		child_begins(&m, parent, flags);
 		return 0;
@@ -119,11 +120,14 @@ static void thread_main(void)
 	thread_made.ret = 0;
 	expect_clone_event(&thread_made, (uint32_t)thread_flags);
 	thread_run();
+	exp_i386 = compat_calls;
 	exp_open("exit", self.tid, order_next());
 	exp_int("status", thread_status);
 	exp_close();
 	expect_procexit(self.tid, thread_status << 8, 0);
 	self = saved;
+	if (compat_calls)
+		compat_call(1, U(thread_status), 0, 0, 0, 0, 0);
 	raw_call(SYS_exit, U(thread_status), 0, 0, 0, 0, 0);
 }
 
@@ -170,15 +174,11 @@ pid_t thread_of(void (*run)(void))
 	return (pid_t)m.ret;
 }
 
-/* A child that borrows this process's memory and ends at once: nothing of it may run C. */
-pid_t vforked(int status)
+/* Nothing of the child may run C, for it has its parent's stack. */
+static int64_t vfork_native(int status)
 {
-	struct made m = {.kind = K_VFORK, .pid = self.vpid, .tid = self.tid}, child;
-	static struct self saved;
-	struct usage ended;
+	int64_t ret;
 
-	usage_read(&m.before);
-	m.order = order_next();
 	asm volatile("syscall\n\t"
 		     "test %%rax, %%rax\n\t"
 		     "jnz 1f\n\t"
@@ -186,9 +186,39 @@ pid_t vforked(int status)
 		     "mov %4, %%edi\n\t"
 		     "syscall\n\t"
 		     "1:"
-		     : "=a"(m.ret)
+		     : "=a"(ret)
 		     : "0"((long)SYS_vfork), "D"(0), "i"(SYS_exit_group), "r"(status)
 		     : "rcx", "r11", "rsi", "rdx", "memory");
+	return ret;
+}
+
+static int64_t vfork_i386(int status)
+{
+	int64_t ret;
+
+	asm volatile("int $0x80\n\t"
+		     "test %%eax, %%eax\n\t"
+		     "jnz 1f\n\t"
+		     "mov $252, %%eax\n\t"
+		     "mov %2, %%ebx\n\t"
+		     "int $0x80\n\t"
+		     "1:"
+		     : "=a"(ret)
+		     : "0"(190l), "r"(status)
+		     : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "memory");
+	return (int32_t)ret;
+}
+
+/* A child that borrows this process's memory and ends at once. */
+pid_t vforked(int status)
+{
+	struct made m = {.kind = K_VFORK, .pid = self.vpid, .tid = self.tid, .i386 = compat_calls}, child;
+	static struct self saved;
+	struct usage ended;
+
+	usage_read(&m.before);
+	m.order = order_next();
+	m.ret = m.i386 ? vfork_i386(status) : vfork_native(status);
 	usage_read(&m.after);
 	expect_clone_event(&m, 0);
 	if (m.ret <= 0)
@@ -204,14 +234,15 @@ pid_t vforked(int status)
 	self.ptid = self.tid;
 	self.tid = self.pid = self.vtid = self.vpid = (pid_t)m.ret;
 	expect_clone_event(&child, 0);
-	expect_exit_group(self.tid, status);
+	expect_exit_group(self.tid, status, m.i386);
 	self = saved;
 	reap((pid_t)m.ret, 0);
 	return (pid_t)m.ret;
 }
 
-void expect_exit_group(pid_t tid, int status)
+void expect_exit_group(pid_t tid, int status, bool i386)
 {
+	exp_i386 = i386;
 	exp_open("exit_group", tid, order_next());
 	exp_int("status", status);
 	exp_close();
@@ -219,7 +250,9 @@ void expect_exit_group(pid_t tid, int status)
 
 void finish(int status)
 {
-	expect_exit_group(self.tid, status);
+	expect_exit_group(self.tid, status, compat_calls);
+	if (compat_calls)
+		compat_call(252, U(status), 0, 0, 0, 0, 0);
 	raw_call(SYS_exit_group, U(status), 0, 0, 0, 0, 0);
 	__builtin_unreachable();
 }

@@ -26,7 +26,11 @@ static char head[512];
 static struct section {
 	char text[LINE_BYTES];
 	size_t used;
-} params, between, unchecked;
+} params, between, unchecked, pointers;
+
+const struct made *describing;
+bool exp_i386;
+static unsigned int situations;
 
 void arena_create(void)
 {
@@ -131,8 +135,42 @@ size_t json_string(char *out, size_t size, const char *bytes, size_t len)
 	return used;
 }
 
+void note(unsigned int situation)
+{
+	situations |= situation;
+}
+
+/* In place of what was noted. */
+void note_only(unsigned int noted_before)
+{
+	situations = noted_before;
+}
+
+/* What was noted since the last parameter, for one that depends on the same pointer. */
+unsigned int noted(void)
+{
+	return situations;
+}
+
+/* One letter a situation. */
+static void put_situations(const char *name)
+{
+	static const char letters[] = "vnuoel";
+
+	pointers.used += (size_t)snprintf(pointers.text + pointers.used, LINE_BYTES - pointers.used, "%s\"%s\":\"",
+					  pointers.used ? "," : "", name);
+	for (unsigned int i = 0; letters[i]; i++)
+		if (situations & 1u << i)
+			pointers.text[pointers.used++] = letters[i];
+	pointers.text[pointers.used++] = '"';
+	pointers.text[pointers.used] = 0;
+	situations = 0;
+}
+
 static void put_name(struct section *section, const char *name)
 {
+	if (situations)
+		put_situations(name);
 	section->used += (size_t)snprintf(section->text + section->used, LINE_BYTES - section->used,
 					  "%s\"%s\":", section->used ? "," : "", name);
 }
@@ -149,12 +187,30 @@ static void put(struct section *section, const char *name, const char *format, .
 	va_end(ap);
 }
 
+/* The call itself, as it was made. */
+static int head_of_call(char *out, size_t size, const struct made *m)
+{
+	return snprintf(out, size, "\"i386\":%s,\"ret\":%lld,\"args\":[%llu,%llu,%llu,%llu,%llu,%llu],",
+			m->i386 ? "true" : "false", (long long)m->ret, (unsigned long long)m->a[0],
+			(unsigned long long)m->a[1], (unsigned long long)m->a[2], (unsigned long long)m->a[3],
+			(unsigned long long)m->a[4], (unsigned long long)m->a[5]);
+}
+
 void exp_open(const char *event, pid_t tid, unsigned long order)
 {
-	params.used = between.used = unchecked.used = 0;
-	params.text[0] = between.text[0] = unchecked.text[0] = 0;
-	snprintf(head, sizeof(head), "{\"case\":\"%s\",\"event\":\"%s\",\"tid\":%d,\"order\":%lu,\"params\":{",
-		 current_case, event, tid, order);
+	int used;
+
+	params.used = between.used = unchecked.used = pointers.used = 0;
+	params.text[0] = between.text[0] = unchecked.text[0] = pointers.text[0] = 0;
+	situations = 0;
+	used = snprintf(head, sizeof(head), "{\"case\":\"%s\",\"event\":\"%s\",\"tid\":%d,\"order\":%lu,", current_case,
+			event, tid, order);
+	if (describing && strcmp(kinds[describing->kind].event, event) == 0)
+		used += head_of_call(head + used, sizeof(head) - (size_t)used, describing);
+	else if (exp_i386)
+		used += snprintf(head + used, sizeof(head) - (size_t)used, "\"i386\":true,");
+	exp_i386 = false;
+	snprintf(head + used, sizeof(head) - (size_t)used, "\"params\":{");
 }
 
 void exp_int(const char *name, int64_t value)
@@ -210,10 +266,12 @@ void exp_unchecked(const char *name, const char *reason)
 
 void exp_close(void)
 {
-	static const char middle[] = "},\"between\":{", later[] = "},\"unchecked\":{", end[] = "}}\n";
-	const char *parts[] = {head, params.text, middle, between.text, later, unchecked.text, end};
-	size_t lengths[] = {strlen(head),      params.used,    sizeof(middle) - 1, between.used,
-			    sizeof(later) - 1, unchecked.used, sizeof(end) - 1};
+	static const char middle[] = "},\"between\":{", later[] = "},\"unchecked\":{", last[] = "},\"pointers\":{",
+			  end[] = "}}\n";
+	const char *parts[] = {head,	       params.text, middle,	   between.text, later,
+			       unchecked.text, last,	    pointers.text, end};
+	size_t lengths[] = {strlen(head),   params.used,      sizeof(middle) - 1, between.used,	  sizeof(later) - 1,
+			    unchecked.used, sizeof(last) - 1, pointers.used,	  sizeof(end) - 1};
 
 	append(parts, lengths, ARRAY_SIZE(parts));
 }

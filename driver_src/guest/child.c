@@ -115,6 +115,8 @@ int child_wait(pid_t pid, long limit_ms)
 			return status;
 		ms = until - now_ms();
 		if (ms <= 0) {
+			if (limit_ms > 0)
+				system_show_tasks();
 			child_stop(pid);
 			return KD_TIMED_OUT;
 		}

@@ -69,6 +69,7 @@ void result_close(int rc);
 void system_setup(void);
 void system_join_cgroups(void);
 void system_pin_to_first_cpu(void);
+void system_show_tasks(void);
 long now_ms(void);
 void nap_ms(long ms);
 

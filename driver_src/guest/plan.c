@@ -17,7 +17,7 @@ struct plan plan = {
 	.overrun_calls = 4000,
 	.buffer_bytes = 8388608,
 	.small_buffer_bytes = 65536,
-	.events_bytes_max = 2000000,
+	.events_bytes_max = 6000000,
 };
 
 static bool plan_number(const char *name, long value)

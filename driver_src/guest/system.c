@@ -147,6 +147,16 @@ void system_setup(void)
 	loopback_up();
 }
 
+/* What every task waits for, on the console: of a guest that hangs this says most. */
+void system_show_tasks(void)
+{
+	write_text("/proc/sys/kernel/printk", "8");
+	write_text("/proc/sys/kernel/sysrq", "1");
+	write_text("/proc/sysrq-trigger", "l");
+	write_text("/proc/sysrq-trigger", "t");
+	write_text("/proc/sys/kernel/printk", "4");
+}
+
 void system_pin_to_first_cpu(void)
 {
 	cpu_set_t set;

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from kdriver.core.console import print_json, print_table
-from kdriver.core.errors import NotFoundError
+from kdriver.core.errors import ExitCode, NotFoundError
+
+if TYPE_CHECKING:
+    from kdriver.catalogue.model import Catalogue, Event
 
 
 @click.group(name="events")
@@ -19,6 +23,7 @@ def command() -> None:
     Examples:
       kdriver events list
       kdriver events show openat
+      kdriver events coverage openat
       kdriver events list --json | jq '.[] | select(.category == "net") | .name'
     """
 
@@ -60,6 +65,18 @@ def list_events(category: str | None, driver_src: Path | None, as_json: bool) ->
     print_table(("id", "event", "category", "calls", "captured at", "parameters"), rows)
 
 
+def _find(catalogue: Catalogue, name: str) -> Event:
+    """The event of that name, or that serves the call of that name."""
+    event = catalogue.event(name) or next((one for one in catalogue.events if name in one.calls), None)
+    if event is None:
+        near = difflib.get_close_matches(name, [one.name for one in catalogue.events])
+        raise NotFoundError(
+            f"{name}: no event of the catalogue has that name",
+            hint=f"Did you mean {' or '.join(near)}?" if near else "Run `kdriver events list` to see them all.",
+        )
+    return event
+
+
 @command.command(name="show")
 @click.argument("name")
 @_SOURCE
@@ -75,13 +92,7 @@ def show_event(name: str, driver_src: Path | None, as_json: bool) -> None:
     from kdriver.catalogue.load import load_catalogue
 
     catalogue = load_catalogue(driver_src)
-    event = catalogue.event(name) or next((one for one in catalogue.events if name in one.calls), None)
-    if event is None:
-        near = difflib.get_close_matches(name, [one.name for one in catalogue.events])
-        raise NotFoundError(
-            f"{name}: no event of the catalogue has that name",
-            hint=f"Did you mean {' or '.join(near)}?" if near else "Run `kdriver events list` to see them all.",
-        )
+    event = _find(catalogue, name)
     if as_json:
         print_json(event.to_json())
         return
@@ -98,3 +109,51 @@ def show_event(name: str, driver_src: Path | None, as_json: bool) -> None:
             value_set = catalogue.value_sets[param.values]
             click.echo(f"\n{param.values}: {'bits' if value_set.flags else 'one of'}")
             print_table(("name", "value"), [(key, str(value)) for key, value in value_set.values])
+
+
+@command.command(name="coverage")
+@click.argument("name", required=False)
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    help="What a guest said (results.jsonl of `kdriver verify --keep`), in place of the record that ships.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Write the record of these results to this file.")
+@_SOURCE
+@_JSON
+def coverage(
+    name: str | None, results: Path | None, out: Path | None, driver_src: Path | None, as_json: bool
+) -> ExitCode:
+    """What the event cases try: success and failure of each event, and for each pointer that a parameter comes from a
+    valid one, NULL, an unmapped one, one that ends at a page's end or runs over it, and one to more than is shown;
+    natively and as an i386 call.
+
+    What was tried is read from what the cases said in a guest. With NAME, the cases of one event.
+
+    \b
+    Examples:
+      kdriver events coverage
+      kdriver events coverage openat
+      kdriver events coverage --results results.jsonl --out coverage.json
+
+    Exit status: 0 when each combination was tried or has a written reason, else 1.
+    """
+    from kdriver.catalogue.load import load_catalogue
+    from kdriver.commands.situations_report import print_coverage
+    from kdriver.verifier.situations import cover, tried
+    from kdriver.verifier.situations_record import (
+        expectations_of,
+        read_record,
+        record_path,
+        untried_of,
+        write_record,
+    )
+
+    catalogue = load_catalogue(driver_src)
+    event = _find(catalogue, name) if name else None
+    shown = tried(expectations_of(results), catalogue) if results else read_record(record_path(driver_src))
+    if out is not None:
+        write_record(shown, out)
+    found = cover(catalogue, shown, untried_of(driver_src))
+    print_coverage(found, event.name if event else None, as_json=as_json)
+    return ExitCode.SOME_FAILED if found.missing else ExitCode.DONE

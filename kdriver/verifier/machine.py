@@ -43,6 +43,7 @@ _KERNEL_PARAMETERS = (
     "tsc=reliable",
     "no_timer_check",
     "cryptomgr.notests",
+    "noirqdebug",
     "random.trust_cpu=on",
     "rdinit=/init",
 )

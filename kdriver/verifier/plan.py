@@ -81,7 +81,7 @@ class Limits:
     boot_s: float = 120.0
     load_s: float = 60.0
     open_s: float = 90.0
-    cases_s: float = 90.0
+    cases_s: float = 180.0
     flush_s: float = 30.0
     unload_s: float = 30.0
     total_s: float = 600.0
@@ -125,7 +125,7 @@ class GuestPlan:
     small_buffer_bytes: int = 64 << 10
     pressure_rounds: int = 1000
     overrun_calls: int = 4000
-    events_bytes_max: int = 2_000_000
+    events_bytes_max: int = 6_000_000
     cost_calls: int = 0
     cost_batches: int = 0
 

@@ -107,7 +107,8 @@ def test_list_names_every_case_once(programs: Path) -> None:
 def test_only_runs_the_named_cases(programs: Path) -> None:
     argv: list[str | Path] = [programs / "kd-cases", "--only", "clos*", "--only", "brk"]
     lines = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert {json.loads(line)["case"] for line in lines[1:]} == {"close", "close-range", "brk"}
+    cases = {json.loads(line)["case"].removesuffix("@i386") for line in lines[1:]}
+    assert cases == {"close", "close-range", "brk"}
 
 
 @pytest.mark.parametrize(
