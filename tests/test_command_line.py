@@ -17,8 +17,8 @@ from kdriver.core.errors import ExitCode
 ACTING = ("index update", "build", "verify", "repo init", "publish", "load", "unload")
 """Commands that change something and end: each can say what it would do."""
 
-NOT_A_RESULT = ("serve",)
-"""Commands that run until they are stopped and print no result."""
+NOT_A_RESULT = ("serve", "events manual")
+"""Commands that run until they are stopped and print no result, or whose result is a document in another format."""
 
 REQUIRED_CALLS = """
 open openat creat close read write pread64 pwrite64 readv writev socket bind connect listen accept accept4 sendto

@@ -73,8 +73,13 @@ class Param:
         return self.check.partition(":")[0]
 
     def to_json(self) -> dict[str, Any]:
-        """{name, type, check} and, where there are any, the value set and the format."""
-        value: dict[str, Any] = {"name": self.name, "type": self.type, "check": self.check}
+        """{name, type, capture, check} and, where there are any, the value set and the format."""
+        value: dict[str, Any] = {
+            "name": self.name,
+            "type": self.type,
+            "capture": self.capture,
+            "check": self.check,
+        }
         if self.values:
             value["values"] = self.values
         if self.format != "dec":

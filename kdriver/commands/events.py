@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,7 @@ def list_events(category: str | None, driver_src: Path | None, as_json: bool) ->
         (str(event.id), event.name, event.category, " ".join(event.calls), event.captured_at, str(len(event.params)))
         for event in events
     ]
-    print_table(("id", "event", "category", "calls", "captured at", "parameters"), rows)
+    print_table(("id", "event", "category", "calls", "captured at", "params"), rows)
 
 
 def _find(catalogue: Catalogue, name: str) -> Event:
@@ -82,7 +83,8 @@ def _find(catalogue: Catalogue, name: str) -> Event:
 @_SOURCE
 @_JSON
 def show_event(name: str, driver_src: Path | None, as_json: bool) -> None:
-    """Show one event: its parameters, how each is captured and checked, and the values of its flags.
+    """Show one event: the calls that it serves, where it is captured, its parameters with how each is captured and
+    checked, the values of its flags and enumerations, and the cases that try it.
 
     \b
     Examples:
@@ -90,25 +92,63 @@ def show_event(name: str, driver_src: Path | None, as_json: bool) -> None:
       kdriver events show pread64 --json
     """
     from kdriver.catalogue.load import load_catalogue
+    from kdriver.catalogue.words import facts_of, shown_value, used_value_sets
 
     catalogue = load_catalogue(driver_src)
     event = _find(catalogue, name)
+    value_sets = used_value_sets(catalogue, [event])
+    cases = _cases_of(event, driver_src)
     if as_json:
-        print_json(event.to_json())
+        values = {one.name: {"flags": one.flags, "values": dict(one.values)} for one in value_sets}
+        numbers = {call: catalogue.calls[call] for call in event.calls}
+        print_json({**event.to_json(), "numbers": numbers, "value_sets": values, "cases": list(cases)})
         return
-    click.echo(f"{event.name} (id {event.id}, {event.category}), captured at {event.captured_at}")
-    if event.calls:
-        click.echo(f"calls: {' '.join(event.calls)}")
+    click.echo(f"{event.name}, category {event.category}")
+    for fact in facts_of(event, catalogue):
+        click.echo(f"  {fact}")
     if event.notes:
-        click.echo(event.notes)
-    click.echo()
-    rows = [(param.name, param.type, param.capture, param.check, param.values) for param in event.params]
-    print_table(("parameter", "type", "captured as", "check", "values"), rows)
-    for param in event.params:
-        if param.values:
-            value_set = catalogue.value_sets[param.values]
-            click.echo(f"\n{param.values}: {'bits' if value_set.flags else 'one of'}")
-            print_table(("name", "value"), [(key, str(value)) for key, value in value_set.values])
+        click.echo(textwrap.fill(event.notes, 78, initial_indent="  ", subsequent_indent="  "))
+    if event.params:
+        click.echo()
+        rows = [(param.name, param.type, param.capture, param.check, param.values) for param in event.params]
+        print_table(("parameter", "type", "captured from", "check", "values"), rows)
+    for value_set in value_sets:
+        click.echo(f"\n{value_set.name}: {'bits' if value_set.flags else 'one of'}")
+        print_table(("value", "name"), [(shown_value(value_set, value), key) for key, value in value_set.values])
+    if cases:
+        said = textwrap.fill(f"cases: {' '.join(cases)}", 78, subsequent_indent="  ", break_on_hyphens=False)
+        click.echo(f"\n{said}")
+
+
+def _cases_of(event: Event, driver_src: Path | None) -> tuple[str, ...]:
+    """The cases that try an event, of the record that ships with the driver source; none without one."""
+    from kdriver.verifier.situations_record import read_record, record_path
+
+    path = record_path(driver_src)
+    if not path.is_file():
+        return ()
+    tried = read_record(path)
+    return tuple(sorted({case for one, cases in tried.items() if one.event == event.name for case in cases}))
+
+
+@command.command(name="manual")
+@click.option("--out", type=click.Path(path_type=Path), help="Write it to this file instead of stdout.")
+@_SOURCE
+def manual(out: Path | None, driver_src: Path | None) -> None:
+    """Write the reference manual of the events, in Markdown.
+
+    \b
+    Example:
+      kdriver events manual --out docs/events.md
+    """
+    from kdriver.catalogue.load import load_catalogue
+    from kdriver.catalogue.manual import render_manual
+
+    text = render_manual(load_catalogue(driver_src))
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        out.write_text(text)
 
 
 @command.command(name="coverage")
