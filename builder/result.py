@@ -27,8 +27,9 @@ class BuildResult:
     """One kernel's driver of one kind. reason: one line, empty when there is an artifact. detail: the lines of the log
     that matter. failure: the class of a failure, empty for the other outcomes. line: the line of the table of known bad
     kernels that skipped it. artifact: the file in the store or where --out put it; record: what it was built from.
-    reproduced: what a second build said of it: `identical`, `different`, empty when there was none.
-    exit_code: what a batch of this alone exits with."""
+    signed, signed_record: the signed file of the same build, where one was asked for. reproduced: what a second build
+    said of it: `identical`, `different`, empty when there was none. exit_code: what a batch of this alone exits with.
+    """
 
     kernel: str
     kind: DriverKind
@@ -43,6 +44,8 @@ class BuildResult:
     record: Artifact | None = None
     log: Path | None = None
     reproduced: str = ""
+    signed: Path | None = None
+    signed_record: Artifact | None = None
     exit_code: ExitCode = ExitCode.DONE
 
     @property
@@ -65,6 +68,8 @@ class BuildResult:
             "sha256": self.record.sha256 if self.record else "",
             "size_bytes": self.record.size_bytes if self.record else 0,
             "compiler": self.record.compiler if self.record else "",
+            "signed": str(self.signed) if self.signed else None,
+            "signer": self.signed_record.signer if self.signed_record else "",
             "reproduced": self.reproduced,
             "twin_of": self.record.twin_of if self.record else "",
             "log": str(self.log) if self.log else None,

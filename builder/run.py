@@ -18,6 +18,7 @@ from builder.one import build_one
 from builder.plan import BuildPlan
 from builder.result import BuildOutcome, BuildResult
 from builder.schedule import carry_out
+from builder.signing import SigningKey, host_tools, sign_stored
 from builder.source import DriverSource, render_headers
 from builder.store import copy_out
 from kdriver.core.artifact import DriverKind
@@ -34,12 +35,13 @@ ResultListener = Callable[[BuildPlan, BuildResult], None]
 @dataclass(frozen=True, slots=True)
 class RunOptions:
     """jobs: builds at a time. force: build what is cached, too. out: copy artifacts there as well. fail_fast: start
-    nothing more after a failure; what waits is skipped."""
+    nothing more after a failure; what waits is skipped. signing: make a signed file of each module, too."""
 
     jobs: int = 1
     force: bool = False
     out: Path | None = None
     fail_fast: bool = False
+    signing: SigningKey | None = None
 
 
 def run_builds(
@@ -82,7 +84,7 @@ def run_builds(
     folders = _out_folders(plans, options.out)
     carry_out(
         plans,
-        lambda plan: _run_one(plan, bench, folders.get(plan)),
+        lambda plan: _run_one(plan, bench, folders.get(plan), options.signing),
         jobs=options.jobs,
         fail_fast=options.fail_fast,
         tell=tell,
@@ -105,7 +107,7 @@ def _out_folders(plans: Sequence[BuildPlan], out: Path | None) -> dict[BuildPlan
     return folders
 
 
-def _run_one(plan: BuildPlan, bench: Bench, out: Path | None) -> BuildResult:
+def _run_one(plan: BuildPlan, bench: Bench, out: Path | None, signing: SigningKey | None) -> BuildResult:
     """One plan to its result; the one place where any exception becomes a failed build."""
     if plan.skip:
         fields = {"reason": plan.skip, "line": plan.line, "exit_code": ExitCode.NOT_FOUND}
@@ -117,6 +119,11 @@ def _run_one(plan: BuildPlan, bench: Bench, out: Path | None) -> BuildResult:
         path = copy_out(stored, out) if out is not None else stored.path
         outcome = BuildOutcome.BUILT if fresh else BuildOutcome.CACHED
         result = _result(plan, outcome, artifact=path, record=stored.record, log=log if log.exists() else None)
+        if signing is not None and plan.kind is DriverKind.KMOD:
+            tools = (bench.tree(plan).build_dir / "scripts/sign-file", *host_tools())
+            signed = sign_stored(stored, signing, bench.store, tools)
+            path = copy_out(signed, out / "signed") if out is not None else signed.path
+            result = replace(result, signed=path, signed_record=signed.record)
     except KdriverError as error:
         result = _failed(plan, error)
     except OSError as error:

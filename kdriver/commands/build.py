@@ -61,6 +61,10 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, readable=False),
     help="A table over the shipped one of what cannot work on which kernels (builder/known_bad.toml shows its shape).",
 )
+@click.option("--sign-key", help="Sign modules for Secure Boot, too: a PEM file or a PKCS#11 URI.")
+@click.option(
+    "--sign-cert", type=click.Path(path_type=Path, readable=False), help="The key's X.509 certificate, PEM or DER."
+)
 @click.option(
     "--check-reproducible",
     is_flag=True,
@@ -94,6 +98,8 @@ def command(
     force: bool,
     fail_fast: bool,
     known_bad: Path | None,
+    sign_key: str | None,
+    sign_cert: Path | None,
     check_reproducible: bool,
     junit: Path | None,
     executor: str,
@@ -108,6 +114,9 @@ def command(
     it holds for) or failed (with its class: headers, toolchain, compile, link, symbol, check, ...; the first error; the
     log). Stopped by ctrl-C, the next run goes on where this one stopped.
 
+    With --sign-key and --sign-cert each module is a second file as well, signed/kdriver.ko below --out; the passphrase
+    or PIN of the key is read from KDRIVER_SIGN_PIN.
+
     \b
     Examples:
       kdriver build --distro debian12 --kernel newest
@@ -115,6 +124,8 @@ def command(
       kdriver build --distro debian --fail-fast --junit results.xml
       kdriver build --kernel newest --check-reproducible
       kdriver build --distro debian13 --kernel newest --explain
+      kdriver build --kernel newest --sign-key mok.pem --sign-cert mok.der
+      kdriver build --kernel newest --sign-key 'pkcs11:token=mok;object=key' --sign-cert mok.der
       kdriver build --kernel newest --name my_driver
       kdriver build --kernel newest --driver-src ./vpoll-0.1 --name vpoll
       kdriver build --headers /usr/src/kernels/3.10.0-1160.el7.x86_64
@@ -126,6 +137,7 @@ def command(
     from builder.known_bad import load_known_bad
     from builder.plan import plan_builds
     from builder.run import RunOptions
+    from builder.signing import load_signing_key
     from builder.source import load_source
     from kdriver.commands.build_explain import explain_plans
     from kdriver.commands.build_report import print_plans
@@ -137,6 +149,9 @@ def command(
         raise click.UsageError("--headers and kernels of the index exclude each other")
     if distro is None and not kernels and not headers:
         raise click.UsageError("name kernels with --distro, --kernel or both, or one outside the index with --headers")
+    if (sign_key is None) != (sign_cert is None):
+        raise click.UsageError("--sign-key and --sign-cert go together")
+    signing = load_signing_key(sign_key, sign_cert) if sign_key and sign_cert else None
     source = load_source(driver_src, name)
     lacking: dict[DriverKind, str] = {}
     if headers:
@@ -157,7 +172,7 @@ def command(
     if dry_run:
         print_plans(plans, as_json, toolchains)
         return int(ExitCode.DONE)
-    options = RunOptions(jobs or len(os.sched_getaffinity(0)), force, out, fail_fast)
+    options = RunOptions(jobs or len(os.sched_getaffinity(0)), force, out, fail_fast, signing)
     again = words_again(click.get_current_context()) if check_reproducible else None
     results = _run(plans, source, options, toolchains, again=again, as_json=as_json, junit=junit)
     return int(exit_status(results))
@@ -165,7 +180,7 @@ def command(
 
 _NOT_AGAIN = (
     "distro", "kernels", "kinds", "out", "jobs", "dry_run", "as_json", "force", "fail_fast", "check_reproducible",
-    "junit",
+    "junit", "sign_key", "sign_cert",
 )  # fmt: skip
 """Options that say what to build and where to, and not how."""
 

@@ -156,5 +156,8 @@ def _row(result: BuildResult) -> tuple[str, ...]:
         record.compiler if record else "",
         f"{result.seconds:.1f}",
         size(record.size_bytes) if record else "",
-        result.reason or _AGAIN.get(result.reproduced) or twin_note(record.twin_of if record else ""),
+        result.reason
+        or ("and a signed file" if result.signed else "")
+        or _AGAIN.get(result.reproduced)
+        or twin_note(record.twin_of if record else ""),
     )

@@ -67,7 +67,8 @@ class Artifact:
     name: the driver's (module and device) name. seconds: wall time of the build. built_at: UTC, ISO 8601.
     twin_of: the key of the kernel whose headers stood in for this one's (Kernel.twin_of); empty for its own.
     file: what the file is called where that is not what kdriver's own driver of the kind is called.
-    builder: who built it, a URI (kdriver/core/provenance.py).
+    builder: who built it, a URI (kdriver/core/provenance.py). signer: of a signed module the SHA-256 of the
+    certificate; unsigned: the SHA-256 of the file that it was before, which is what a verdict is about.
     """
 
     kernel: str
@@ -87,6 +88,13 @@ class Artifact:
     twin_of: str = ""
     file: str = ""
     builder: str = ""
+    signer: str = ""
+    unsigned: str = ""
+
+    @property
+    def judged(self) -> str:
+        """The digest of the file that verdicts on this one are about: a signature changes nothing that runs."""
+        return self.unsigned or self.sha256
 
     @property
     def file_name(self) -> str:
@@ -113,6 +121,8 @@ class Artifact:
             "vermagic": self.vermagic,
             "twin_of": self.twin_of,
             "builder": self.builder,
+            "signer": self.signer,
+            "unsigned": self.unsigned,
         }
 
     @classmethod

@@ -50,6 +50,7 @@ def statement(artifact: Artifact) -> dict[str, Any]:
                     "contentKey": artifact.content_key,
                     **({"vermagic": artifact.vermagic} if artifact.vermagic else {}),
                     **({"twinOf": artifact.twin_of} if artifact.twin_of else {}),
+                    **({"certificate": artifact.signer, "unsigned": artifact.unsigned} if artifact.signer else {}),
                 },
                 "resolvedDependencies": [_dependency(one, artifact) for one in artifact.inputs],
             },

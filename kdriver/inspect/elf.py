@@ -23,8 +23,8 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-_SIGNATURE_MAGIC = b"~Module signature appended~\n"
-_SIGNATURE_TRAILER_BYTES = 12
+SIGNATURE_MAGIC = b"~Module signature appended~\n"
+SIGNATURE_TRAILER_BYTES = 12
 _VERSION_ENTRY_BYTES = 64
 """struct modversion_info of a 64-bit kernel: an unsigned long and a name of 56 bytes."""
 _SHT_PROGBITS_FLAGS_EXEC = 0x4
@@ -121,10 +121,10 @@ def strip_signature(module: bytes) -> bytes:
 
     Raises ValueError or struct.error when a signature says that it is longer than the file.
     """
-    while module.endswith(_SIGNATURE_MAGIC):
-        end = len(module) - len(_SIGNATURE_MAGIC)
+    while module.endswith(SIGNATURE_MAGIC):
+        end = len(module) - len(SIGNATURE_MAGIC)
         (size,) = struct.unpack(">I", module[end - 4 : end])
-        end -= _SIGNATURE_TRAILER_BYTES + size
+        end -= SIGNATURE_TRAILER_BYTES + size
         if end <= 0:
             raise ValueError("the appended signature is longer than the module")
         module = module[:end]

@@ -55,28 +55,29 @@ def choose(
     attempts: list[Attempt] = []
     refused_by_host = False
     for kind in kinds:
-        driver = next((one for one in entry.drivers if one.kind is kind), None)
-        if driver is None:
+        of_kind = [one for one in entry.drivers if one.kind is kind]
+        if not of_kind:
             attempts.append(Attempt(kind, False, "the repository has none for this kernel"))
             continue
-        obstacle = _host_obstacle(host, driver)
-        if obstacle:
+        # Where the kernel demands signatures only signed files are left; elsewhere the unsigned ones come first.
+        loadable = [one for one in of_kind if not _host_obstacle(host, one)]
+        if not loadable:
             refused_by_host = True
-            attempts.append(Attempt(kind, False, obstacle))
+            attempts.append(Attempt(kind, False, _host_obstacle(host, of_kind[0])))
             continue
-        usable, mark = _usable(entry, kind, allow_unverified)
+        usable, mark = _usable(loadable, allow_unverified)
         attempts.append(Attempt(kind, usable is not None, mark))
         if usable is not None:
             return Choice(entry, usable, tuple(attempts))
     return Choice(entry, None, tuple(attempts), refused_by_host)
 
 
-def _usable(entry: KernelEntry, kind: DriverKind, allow_unverified: bool) -> tuple[DriverEntry | None, str]:
-    """The newest driver of a kind that may be used; else None and what is wrong with the newest one."""
-    of_kind = [one for one in entry.drivers if one.kind is kind]
+def _usable(of_kind: list[DriverEntry], allow_unverified: bool) -> tuple[DriverEntry | None, str]:
+    """The newest driver that may be used; else None and what is wrong with the newest one."""
     for driver in of_kind:
         if driver.outcome is Outcome.PASSED:
-            return driver, f"version {driver.driver.version} passed its verification on this kernel"
+            signed = ", signed," if driver.signed else ""
+            return driver, f"version {driver.driver.version}{signed} passed its verification on this kernel"
         if driver.outcome is Outcome.NOT_VERIFIED and allow_unverified:
             return driver, f"version {driver.driver.version} is not verified ({driver.reason}); allowed"
     newest = of_kind[0]

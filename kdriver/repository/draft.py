@@ -34,9 +34,9 @@ class Draft:
         self._changed: dict[str, KernelEntry] = {}
 
     def driver(self, key: str, like: DriverEntry) -> DriverEntry | None:
-        """The driver of that kernel with the kind and version of `like`; None when there is none."""
+        """The driver of that kernel with the kind and version of `like`, signed as it is; None when there is none."""
         entry = self._entry(key)
-        return find_driver(entry, like.kind, like.driver.version) if entry else None
+        return find_driver(entry, like.kind, like.driver.version, like.signed) if entry else None
 
     def put(self, kernel: Kernel, driver: DriverEntry) -> None:
         """Put a driver in the place of the one with its kind and version."""
@@ -85,16 +85,20 @@ def read_entry(metadata: SignedMetadata, key: str) -> KernelEntry | None:
     return _parsed(metadata.read_target(layout.kernel_target(key)), KernelEntry.from_json, key)
 
 
-def find_driver(entry: KernelEntry, kind: str, version: str) -> DriverEntry | None:
-    """The entry's driver of a kind and version, None when it has none."""
-    return next((one for one in entry.drivers if one.kind == kind and one.driver.version == version), None)
+def find_driver(entry: KernelEntry, kind: str, version: str, signed: bool = False) -> DriverEntry | None:
+    """The entry's driver of a kind and version, signed or not, None when it has none."""
+    wanted = (kind, version, signed)
+    return next((one for one in entry.drivers if (one.kind, one.driver.version, one.signed) == wanted), None)
 
 
 def with_driver(entry: KernelEntry, driver: DriverEntry) -> KernelEntry:
-    """The entry with this driver in the place of the one with its kind and version; newest version first."""
-    same = (driver.kind, driver.driver.version)
-    others = [one for one in entry.drivers if (one.kind, one.driver.version) != same]
-    ordered = sorted([*others, driver], key=lambda one: (_version_key(one.driver.version), one.kind), reverse=True)
+    """The entry with this driver in the place of the one with its kind and version that is signed, or not, as it is;
+    newest version first, and of one version the unsigned file."""
+    same = (driver.kind, driver.driver.version, driver.signed)
+    others = [one for one in entry.drivers if (one.kind, one.driver.version, one.signed) != same]
+    ordered = sorted(
+        [*others, driver], key=lambda one: (_version_key(one.driver.version), one.kind, not one.signed), reverse=True
+    )
     return replace(entry, drivers=tuple(ordered))
 
 

@@ -52,8 +52,8 @@ def read_built_folder(folder: Path) -> tuple[Built, ...]:
 def gather(
     built: Iterable[Built], kernels: Iterable[Kernel], kinds: Iterable[DriverKind], verdicts_dir: Path
 ) -> tuple[Candidate, ...]:
-    """For each kernel and kind the driver to publish, in the order of `kernels` and `kinds`; a kernel for which none
-    was built has no candidate.
+    """For each kernel and kind the driver to publish, in the order of `kernels` and `kinds`, and after a module its
+    signed file where there is one; a kernel for which none was built has no candidate.
 
     Of several files for one kernel and kind it takes the one that was built or judged last: what the user did last is
     what the user means, and an older one that passed must not stand in for a newer one that failed.
@@ -85,7 +85,7 @@ def kernels_of(built: Iterable[Built], verdicts_dir: Path) -> frozenset[str]:
     keys = set()
     for one in built:
         keys.add(one.artifact.kernel)
-        for path in (verdicts_dir / one.artifact.sha256).glob("*.json"):
+        for path in (verdicts_dir / one.artifact.judged).glob("*.json"):
             try:
                 keys.add(str(json.loads(path.read_bytes())["kernel"]))
             except (ValueError, KeyError, TypeError) as error:
@@ -104,12 +104,18 @@ def _newest(
     for kernel in kernels:
         for kind in kinds:
             found = [
-                Candidate(kernel, one.artifact, one.path, read_verdict(verdicts_dir, one.artifact.sha256, kernel.key))
+                Candidate(kernel, one.artifact, one.path, read_verdict(verdicts_dir, one.artifact.judged, kernel.key))
                 for one in built
                 if one.artifact.kind is kind and _may_serve(one.artifact, kernel, verdicts_dir)
             ]
-            if found:
-                yield max(found, key=_last_touched)
+            # The signed file of the newest build goes beside it; one of an earlier build has nothing to do with it.
+            plain = [one for one in found if not one.artifact.signer]
+            newest = max(plain or found, key=_last_touched, default=None)
+            if newest is not None:
+                yield newest
+            signed = [one for one in found if newest and one.artifact.unsigned == newest.artifact.sha256]
+            if signed:
+                yield max(signed, key=_last_touched)
 
 
 def _may_serve(artifact: Artifact, kernel: Kernel, verdicts_dir: Path) -> bool:
@@ -118,7 +124,7 @@ def _may_serve(artifact: Artifact, kernel: Kernel, verdicts_dir: Path) -> bool:
         return True
     if artifact.kernel == CORE_KERNEL:
         return kernel.arch == CORE_KERNEL.split("/")[1]
-    return verdict_path(verdicts_dir, artifact.sha256, kernel.key).is_file()
+    return verdict_path(verdicts_dir, artifact.judged, kernel.key).is_file()
 
 
 def _last_touched(candidate: Candidate) -> tuple[str, str]:

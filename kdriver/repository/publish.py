@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kdriver.core.artifact import DriverKind
+from kdriver.core.errors import IntegrityError
 from kdriver.core.verdict import Outcome
 from kdriver.inspect.elf import strip_signature
 from kdriver.repository import layout
@@ -165,7 +166,9 @@ def _decide(
 
 def _same_version(entry: KernelEntry | None, candidate: Candidate) -> DriverEntry | None:
     artifact = candidate.artifact
-    return find_driver(entry, artifact.kind, artifact.driver.version) if entry else None
+    if entry is None:
+        return None
+    return find_driver(entry, artifact.kind, artifact.driver.version, bool(artifact.signer))
 
 
 def _write(
@@ -196,6 +199,11 @@ def _put_driver(metadata: SignedMetadata, step: PublishStep, now: str, keys: Key
     target = layout.artifact_target(artifact.sha256, artifact.file_name)
     metadata.put_target_file(target, step.candidate.path, artifact.sha256)
     content = step.candidate.path.read_bytes()
+    plain = strip_signature(content) if artifact.kind is DriverKind.KMOD else content
+    if artifact.unsigned and _digest(plain) != artifact.unsigned:
+        raise IntegrityError(
+            f"{step.candidate.path}: without its signature it is not the file that was judged", hint="Build it again."
+        )
     return DriverEntry(
         kind=artifact.kind,
         artifact=artifact.sha256,
@@ -204,7 +212,7 @@ def _put_driver(metadata: SignedMetadata, step: PublishStep, now: str, keys: Key
         driver=artifact.driver,
         compiler=artifact.compiler,
         vermagic=artifact.vermagic,
-        signed=artifact.kind is DriverKind.KMOD and len(strip_signature(content)) != len(content),
+        signed=len(plain) != len(content),
         outcome=step.mark,
         reason=step.reason,
         verdict=verdict_digest,
@@ -219,7 +227,7 @@ def _put_driver(metadata: SignedMetadata, step: PublishStep, now: str, keys: Key
             name=artifact.name,
             driver=artifact.driver,
         )
-        if step.mark is Outcome.PASSED
+        if step.mark is Outcome.PASSED and not artifact.signer
         else (),
         published_at=now,
         twin_of=artifact.twin_of,

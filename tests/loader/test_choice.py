@@ -107,3 +107,25 @@ def test_an_older_version_that_passed_serves_while_the_newest_is_not_good() -> N
 def test_whether_the_host_or_the_repository_rules_everything_out_is_told() -> None:
     assert choose(replace(HOST, btf=False), entry(offer(CORE))).refused_by_host
     assert not choose(HOST, entry(offer(CORE, Outcome.FAILED))).refused_by_host
+
+
+@pytest.mark.parametrize(
+    ("host", "signed"),
+    [
+        pytest.param(HOST, False, id="no demand: the unsigned file"),
+        pytest.param(replace(HOST, lockdown="integrity"), True, id="locked down: the signed one"),
+        pytest.param(replace(HOST, enforces_signatures=True), True, id="signatures enforced: the signed one"),
+    ],
+)
+def test_signed_module_is_taken_where_the_kernel_demands_one(host: Host, signed: bool) -> None:
+    choice = choose(host, entry(offer(KMOD), offer(KMOD, signed=True)), (KMOD,))
+    assert choice.driver is not None
+    assert choice.driver.signed is signed
+    assert (", signed," in choice.attempts[0].reason) is signed
+
+
+def test_older_signed_module_is_taken_where_the_newest_has_no_signature() -> None:
+    locked = replace(HOST, lockdown="integrity")
+    choice = choose(locked, entry(offer(KMOD, version="0.2.0"), offer(KMOD, signed=True)), (KMOD,))
+    assert choice.driver is not None
+    assert choice.driver.driver.version == "0.1.0"
