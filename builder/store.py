@@ -63,9 +63,9 @@ def copy_out(stored: Stored, folder: Path) -> Path:
     <file>.provenance.json; the copy's path."""
     folder.mkdir(parents=True, exist_ok=True)
     out = folder / stored.record.file_name
+    write_pair(out, out.with_name(f"{out.name}.json"), stored.path.read_bytes(), stored.record)
     provenance = json.dumps(statement(stored.record), indent=2) + "\n"
     _write(out.with_name(f"{out.name}.provenance.json"), provenance.encode())
-    write_pair(out, out.with_name(f"{out.name}.json"), stored.path.read_bytes(), stored.record)
     return out
 
 

@@ -96,7 +96,7 @@ def test_out_holds_each_driver_with_its_record(site: BuildSite, tmp_path: Path, 
     assert build("--distro", "debian12", "--out", str(out), "--json") == ExitCode.DONE
     written = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
     files = [f"{kernel.release}/kdriver.bpf.o", f"{kernel.release}/kdriver.ko", "any/kdriver.core.o"]
-    assert written == sorted([*files, *(f"{name}.json" for name in files)])
+    assert written == sorted(f"{name}{suffix}" for name in files for suffix in ("", ".json", ".provenance.json"))
     record = json.loads((out / kernel.release / "kdriver.ko.json").read_text())
     assert record["vermagic"] == f"{kernel.release} SMP mod_unload modversions"
 
