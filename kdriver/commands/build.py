@@ -124,8 +124,8 @@ def command(
       kdriver build --distro debian --fail-fast --junit results.xml
       kdriver build --kernel newest --check-reproducible
       kdriver build --distro debian13 --kernel newest --explain
-      kdriver build --kernel newest --sign-key mok.pem --sign-cert mok.der
-      kdriver build --kernel newest --sign-key pkcs11:token=mok --sign-cert mok.der
+      kdriver build --kernel newest --sign-key key.pem --sign-cert c.der
+      kdriver build --kernel newest --sign-key pkcs11:token=mok --sign-cert c.pem
       kdriver build --kernel newest --name my_driver
       kdriver build --kernel newest --driver-src ./vpoll-0.1 --name vpoll
       kdriver build --headers /usr/src/kernels/3.10.0-1160.el7.x86_64
