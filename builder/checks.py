@@ -9,13 +9,11 @@ from builder.toolchain import Harmless
 from kdriver.core.artifact import DriverKind, DriverVersion
 from kdriver.core.errors import IntegrityError
 from kdriver.inspect.btf import count_core_relocations, parse_btf
-from kdriver.inspect.elf import ModuleFacts, ObjectFacts, read_object
+from kdriver.inspect.elf import GPL_COMPATIBLE, ModuleFacts, ObjectFacts, read_object
 from kdriver.inspect.symvers import compare_symbols
 
 _WARNING = re.compile(r"\b(warning|WARNING)\b:? ")
 _PROGRAM = re.compile(r"^int (kd_f_\w+)\(", re.M)
-GPL_COMPATIBLE = ("GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL")
-"""Licences that the kernel takes as compatible. Source: include/linux/license.h."""
 PROGRAM_SECTIONS = ("raw_tp/", "raw_tracepoint/", "tp/", "tracepoint/", "tp_btf/", "kprobe/", "kretprobe/")
 _MOST_LISTED = 5
 

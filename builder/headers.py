@@ -88,6 +88,15 @@ def prepare_headers(kernel: Kernel, cache: Path, fetch: Fetcher, unpack: Unpacke
     )
 
 
+def kept_build_dir(kernel: Kernel, cache: Path) -> Path | None:
+    """The folder that `make -C` gets, of headers that were unpacked before; None where they were not."""
+    packages = header_packages(kernel)
+    home = cache / header_digest(packages)[:32]
+    if not packages or not _is_whole(home):
+        return None
+    return home / "tree" / str(json.loads((home / _FACTS).read_text())["build_dir"])
+
+
 def is_wanted(member: str, architectures: tuple[str, ...]) -> bool:
     """Whether a build can need that member of a header package: not the documents, not other architectures'
     headers, and not /lib/modules, whose links lead out of the tree. Half of the files are left out so."""

@@ -182,6 +182,20 @@ def digest_source(source: DriverSource, kind: DriverKind, generated: Path) -> st
     return digest.hexdigest()
 
 
+def digest_cases(source: DriverSource, generated: Path) -> str:
+    """SHA-256 of the cases that drivers of this source are judged by: of the programs' source and of the catalogue, not
+    of what a compiler made of them."""
+    digest = hashlib.sha256(digest_folder(generated).encode())
+    for name in ("cases", "common"):
+        digest.update(f"{name}\0{digest_folder(source.folder / name)}\0".encode())
+    return digest.hexdigest()
+
+
+def catalogue_version(source: DriverSource, generated: Path) -> str:
+    """The schema's version and a digest of all that is rendered from the catalogue: `1.1.0 e7b0536e0ff7`."""
+    return f"{source.version.schema} {digest_folder(generated)[:12]}"
+
+
 def copy_source(source: DriverSource, kind: DriverKind, generated: Path, into: Path) -> Path:
     """Copy what a kind is built from: `into`/<folder> for each folder and `into`/gen with the rendered headers, which
     is returned. A foreign driver is `into`/src."""

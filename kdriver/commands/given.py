@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kdriver.core.errors import ConfigError, NotFoundError
+from kdriver.core.errors import ConfigError, IntegrityError, NotFoundError
 from kdriver.core.kernel import PackageRole
+from kdriver.inspect.type_table import TypeTable
 
 if TYPE_CHECKING:
     from builder.given import GivenKernel
@@ -30,8 +31,14 @@ def name_kernel(named: Named) -> GivenKernel:
     from builder.given import given_kernel, given_package
     from kdriver.verifier.image import named_image
 
-    if named.btf is not None and not named.btf.is_file():
-        raise NotFoundError(f"{named.btf}: no such file", hint="Name an existing one with --btf.")
+    if named.btf is not None:
+        if not named.btf.is_file():
+            raise NotFoundError(f"{named.btf}: no such file", hint="Name an existing one with --btf.")
+        try:
+            TypeTable(named.btf.read_bytes())
+        except IntegrityError as error:
+            hint = "Name a file like /sys/kernel/btf/vmlinux with --btf."
+            raise ConfigError(f"{named.btf}: {error.message}", hint=hint) from error
     headers = [given_package(PackageRole.HEADERS, path, "--headers") for path in named.headers]
     others = []
     release, version = named.release, ""

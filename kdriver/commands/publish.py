@@ -9,7 +9,7 @@ import click
 from kdriver.core.artifact import DriverKind
 from kdriver.core.console import print_json, print_table, size
 from kdriver.core.errors import ConfigError, ExitCode, NotFoundError
-from kdriver.core.kernel import Kernel
+from kdriver.core.kernel import FILE, Kernel
 from kdriver.core.paths import cache_dir
 from kdriver.repository.gather import Built, gather, kernels_of, read_built_cache, read_built_folder
 from kdriver.repository.keys import load_keys
@@ -35,6 +35,11 @@ KINDS = [str(kind) for kind in DriverKind]
     is_flag=True,
     help="Publish drivers of kernels whose packages no signed metadata vouches for too.",
 )
+@click.option(
+    "--include-void",
+    is_flag=True,
+    help="Publish what passed by other cases, on another image or by another policy of the verifier, too.",
+)
 @click.option("--dry-run", "-n", is_flag=True, help="Say what would be published.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
@@ -48,10 +53,14 @@ def command(
     capture: Path | None,
     include_unverified: bool,
     include_unauthenticated: bool,
+    include_void: bool,
     dry_run: bool,
     as_json: bool,
 ) -> int:
     """Publish drivers whose verdict is `passed`; a driver that failed is never published.
+
+    A verdict is void once the driver, the kernel's image, the cases or the verifier's policy are others than those that
+    it is about; run `kdriver verify --changed` then.
 
     Without --distro and --kernel: everything that was built. Killed at any moment, the repository stays valid; what was
     published before stays. The exit status is 1 when a driver was refused, 5 when it was the only one.
@@ -69,7 +78,9 @@ def command(
             hint="Run `kdriver build` and `kdriver verify` first.",
         )
     wanted = tuple(DriverKind(kind) for kind in kinds) or tuple(DriverKind)
-    candidates = gather(built, _kernels(built, distro, kernel), wanted, cache_dir() / "verdicts")
+    candidates = gather(
+        built, _kernels(built, distro, kernel), wanted, cache_dir() / "verdicts", case_set=_case_set(driver_src)
+    )
     if not candidates:
         raise NotFoundError(
             "no driver was built for these kernels and kinds", hint="Run `kdriver build` for them first."
@@ -80,6 +91,7 @@ def command(
         candidates,
         include_unverified=include_unverified,
         include_unauthenticated=include_unauthenticated,
+        include_void=include_void,
         capture=capture or _capture_tool(driver_src),
         dry_run=dry_run,
     )
@@ -110,12 +122,21 @@ def _built_here(driver_src: Path | None) -> tuple[Built, ...]:
     )
 
 
+def _case_set(driver_src: Path | None) -> str:
+    """The digest of the cases as this source has them now."""
+    from builder.source import digest_cases, load_source, render_headers
+
+    source = load_source(driver_src)
+    return digest_cases(source, render_headers(source, cache_dir() / "generated"))
+
+
 def _kernels(built: tuple[Built, ...], distro: str | None, kernel: str | None) -> tuple[Kernel, ...]:
     from kernel_index.query import find_kernels, find_keys
 
     if distro or kernel:
         return find_kernels(distro=distro, kernel=kernel)
-    keys = kernels_of(built, cache_dir() / "verdicts")
+    # A kernel from outside the index has no place in a repository: no host could find it there.
+    keys = {key for key in kernels_of(built, cache_dir() / "verdicts") if not key.startswith(f"{FILE}/")}
     found = find_keys(keys)
     missing = sorted(keys - {one.key for one in found})
     if missing:

@@ -266,7 +266,7 @@ def _say_not_built(results: Sequence[BuildResult], verification: Verification, r
 def _carry_out(verifications: Sequence[Verification], source: DriverSource, qemu: str, request: Request) -> int:
     """Boot, keep the verdicts, print them; the exit status."""
     from builder.clang_verdicts import learn_beside
-    from builder.source import load_source
+    from builder.source import catalogue_version, digest_cases, load_source, render_headers
     from builder.tools import build_tools
     from kdriver.catalogue.load import load_catalogue
     from kdriver.commands.verify_report import exit_status, print_verdicts
@@ -280,6 +280,7 @@ def _carry_out(verifications: Sequence[Verification], source: DriverSource, qemu
         source = load_source()
     tools = build_tools(source=source)
     files = {driver.sha256: driver.path for one in verifications for driver in one.drivers}
+    generated = render_headers(source, cache_dir() / "generated")
     lock = threading.Lock()
     with progress() as display:
         tasks = {
@@ -305,6 +306,8 @@ def _carry_out(verifications: Sequence[Verification], source: DriverSource, qemu
             _accelerator(verifications, tools, qemu, request.accel),
             limits=_limits(request.timeout_s),
             keep=request.keep,
+            case_set=digest_cases(source, generated),
+            catalogue_version=catalogue_version(source, generated),
             on_stage=on_stage,
         )
         verified = verify_kernels(verifications, bench, jobs=request.jobs, on_verified=on_verified)

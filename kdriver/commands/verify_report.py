@@ -9,8 +9,10 @@ import click
 
 from kdriver.core.console import print_json, print_table
 from kdriver.core.errors import ExitCode
-from kdriver.core.verdict import Outcome
+from kdriver.core.verdict import Outcome, Verdict
 from kdriver.verifier.run import Verified
+
+_DIFFERENCES_SHOWN = 10
 
 
 def print_verdicts(verified: Sequence[Verified], *, as_json: bool) -> None:
@@ -29,12 +31,23 @@ def print_verdicts(verified: Sequence[Verified], *, as_json: bool) -> None:
         click.echo(f"kdriver: {verdict.kernel} {verdict.kind}: {verdict.outcome}: {verdict.reason}", err=True)
         for failure in verdict.failures[1:6]:
             click.echo(f"    {failure}", err=True)
+        _print_differences(verdict)
         if len(verdict.failures) > 6:
             click.echo(f"    and {len(verdict.failures) - 6} more; --json prints them", err=True)
         if one.console is not None:
             click.echo(f"  console: {one.console}", err=True)
         if one.error is not None and one.error.hint:
             click.echo(f"  hint: {one.error.hint}", err=True)
+
+
+def _print_differences(verdict: Verdict) -> None:
+    """What the cases expected and what came, side by side."""
+    cells = [
+        (one.case, f"{one.event}.{one.parameter}".rstrip("."), one.expected, one.seen)
+        for one in verdict.differences[:_DIFFERENCES_SHOWN]
+    ]
+    if cells:
+        print_table(("case", "event", "expected", "seen"), cells, stderr=True)
 
 
 def verdict_rows(verified: Sequence[Verified]) -> list[dict[str, Any]]:

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.bench import fetch_package
+from builder.headers import kept_build_dir
 from kdriver.core.artifact import DriverKind
 from kdriver.core.errors import ConfigError, NotFoundError
 from kdriver.core.kernel import FILE, Kernel, Package, PackageRole
+from kdriver.core.paths import cache_dir
 from kdriver.inspect.elf import read_module
 from kdriver.packages.kernel_files import is_package
 from kdriver.verifier.artifacts import FoundArtifact, artifacts_for, find_artifacts, under_test
 from kdriver.verifier.image import GuestKernel, kernel_from_package
+from kdriver.verifier.modules import sample_modules
 from kdriver.verifier.plan import DriverUnderTest, GuestCheck
 from kdriver.verifier.run import Verification
 
@@ -47,7 +50,11 @@ def kernel_image(kernel: Kernel, modules: Sequence[str]) -> GuestKernel:
     image = fetch_package(kernel, image_package(kernel))
     if sources and is_package(image):  # where a distribution packs modules apart, the image's package may hold some too
         sources.append(image)
-    return kernel_from_package(image, kernel.release, modules, sources)
+    found = kernel_from_package(image, kernel.release, modules, sources)
+    if named and image_package(kernel).archive == FILE:
+        place = cache_dir() / "images" / f"{kernel.package_version}-sample"
+        found = replace(found, others=sample_modules(sources, kernel.release, place))
+    return found
 
 
 def _image(kernel: Kernel, drivers: Sequence[DriverUnderTest], modules: Sequence[str]) -> Callable[[], GuestKernel]:
@@ -71,9 +78,8 @@ def from_folder(
     verifications = []
     for kernel in kernels:
         drivers, missing = artifacts_for(found, kinds, kernel=kernel.key, release=kernel.release)
-        verifications.append(
-            Verification(kernel.key, kernel.release, _image(kernel, drivers, modules), drivers, missing)
-        )
+        image, headers = _image(kernel, drivers, modules), kept_build_dir(kernel, cache_dir() / "headers")
+        verifications.append(Verification(kernel.key, kernel.release, image, drivers, missing, headers=headers))
     return tuple(verifications)
 
 
@@ -93,7 +99,10 @@ def from_given(
             f"{folder}: holds no driver for {kernel.release}", hint="Build one for that kernel, or name its folder."
         )
     none = tuple((kind, lacking[kind]) for kind in kinds if kind in lacking)
-    return Verification(kernel.key, kernel.release, _image(kernel, drivers, modules), drivers, missing, btf, none)
+    image = _image(kernel, drivers, modules)
+    return Verification(
+        kernel.key, kernel.release, image, drivers, missing, btf, kept_build_dir(kernel, cache_dir() / "headers"), none
+    )
 
 
 def from_builds(
@@ -124,6 +133,7 @@ def from_builds(
                 drivers,
                 missing,
                 btf,
+                kept_build_dir(kernel, cache_dir() / "headers"),
                 tuple(none.items()),
             )
         )

@@ -50,14 +50,19 @@ def print_json(value: Any) -> None:
 
 
 def print_table(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None, by_first: bool = False
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    title: str | None = None,
+    by_first: bool = False,
+    stderr: bool = False,
 ) -> None:
     """A table that fits the terminal (cells fold); plain columns without colour when stdout is no terminal.
 
-    by_first: where a terminal is too narrow for the lines, what the first column says stands above its rows, and
-    columns that are empty are left out.
+    stderr: print it there, as what explains a result. by_first: where a terminal is too narrow for the lines, what the
+    first column says stands above its rows, and columns that are empty are left out.
     """
-    console = _console()
+    console = _console(stderr=stderr)
     if not console.is_terminal:
         console.width = _PIPE_WIDTH
     cells = [tuple(row) for row in rows]

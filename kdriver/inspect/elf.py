@@ -25,6 +25,8 @@ else:
 
 SIGNATURE_MAGIC = b"~Module signature appended~\n"
 SIGNATURE_TRAILER_BYTES = 12
+GPL_COMPATIBLE = ("GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL")
+"""Licences that the kernel takes as compatible. Source: include/linux/license.h."""
 _VERSION_ENTRY_BYTES = 64
 """struct modversion_info of a 64-bit kernel: an unsigned long and a name of 56 bytes."""
 _SHT_PROGBITS_FLAGS_EXEC = 0x4

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from kdriver.core.artifact import CORE_KERNEL, Artifact, DriverKind
 from kdriver.core.errors import IntegrityError
-from kdriver.core.kernel import Kernel
-from kdriver.core.verdict import Verdict
+from kdriver.core.kernel import Kernel, PackageRole
+from kdriver.core.verdict import Verdict, void_reason
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One driver file for one kernel, with its verdict on that kernel (None: there is none)."""
+    """One driver file for one kernel, with its verdict on that kernel (None: there is none).
+
+    void: why the verdict says nothing any more; empty for one that holds."""
 
     kernel: Kernel
     artifact: Artifact
     path: Path
     verdict: Verdict | None
+    void: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +53,34 @@ def read_built_folder(folder: Path) -> tuple[Built, ...]:
 
 
 def gather(
-    built: Iterable[Built], kernels: Iterable[Kernel], kinds: Iterable[DriverKind], verdicts_dir: Path
+    built: Iterable[Built],
+    kernels: Iterable[Kernel],
+    kinds: Iterable[DriverKind],
+    verdicts_dir: Path,
+    *,
+    case_set: str = "",
 ) -> tuple[Candidate, ...]:
     """For each kernel and kind the driver to publish, in the order of `kernels` and `kinds`, and after a module its
     signed file where there is one; a kernel for which none was built has no candidate.
 
     Of several files for one kernel and kind it takes the one that was built or judged last: what the user did last is
-    what the user means, and an older one that passed must not stand in for a newer one that failed.
+    what the user means, and an older one that passed must not stand in for a newer one that failed. case_set: digest of
+    the cases as they are now; without it verdicts by other cases count as well.
     """
-    all_built = tuple(built)
-    return tuple(_newest(all_built, tuple(kernels), tuple(kinds), verdicts_dir))
+    found = _newest(tuple(built), tuple(kernels), tuple(kinds), verdicts_dir)
+    return tuple(replace(one, void=_void(one, case_set)) for one in found)
+
+
+def _void(candidate: Candidate, case_set: str) -> str:
+    if candidate.verdict is None:
+        return ""
+    image = candidate.kernel.package(PackageRole.IMAGE)
+    return void_reason(
+        candidate.verdict,
+        artifact_sha256=candidate.artifact.sha256,
+        image_sha256=image.sha256 if image is not None else "",
+        case_set=case_set,
+    )
 
 
 def read_verdict(verdicts_dir: Path, artifact_sha256: str, kernel_key: str) -> Verdict | None:

@@ -62,14 +62,19 @@ def plan_publish(
     include_unverified: bool,
     capture_sha256: str,
     include_unauthenticated: bool = False,
+    include_void: bool = False,
 ) -> tuple[PublishStep, ...]:
     """Decide on each candidate, in order. published: the repository's entries by kernel key."""
-    return tuple(
-        _decide(one, _same_version(published.get(one.kernel.key), one), include_unverified, capture_sha256)
-        if one.kernel.authenticated or include_unauthenticated
-        else _unauthenticated(one)
-        for one in candidates
-    )
+
+    def decide(one: Candidate) -> PublishStep:
+        if not (one.kernel.authenticated or include_unauthenticated):
+            return _unauthenticated(one)
+        passed = one.verdict is not None and one.verdict.outcome is Outcome.PASSED
+        if one.void and passed and not include_void:
+            return PublishStep(one, Action.REFUSED, f"its verdict is void: {one.void}", Outcome.NOT_VERIFIED)
+        return _decide(one, _same_version(published.get(one.kernel.key), one), include_unverified, capture_sha256)
+
+    return tuple(decide(one) for one in candidates)
 
 
 def publish(
@@ -79,6 +84,7 @@ def publish(
     *,
     include_unverified: bool = False,
     include_unauthenticated: bool = False,
+    include_void: bool = False,
     capture: Path | None = None,
     dry_run: bool = False,
     now: datetime | None = None,
@@ -90,10 +96,12 @@ def publish(
     when another publisher is at work, IntegrityError when a file differs from its record.
     """
     if dry_run:
-        return _plan(SignedMetadata(store, keys), candidates, include_unverified, include_unauthenticated, capture)
+        return _plan(
+            SignedMetadata(store, keys), candidates, include_unverified, include_unauthenticated, include_void, capture
+        )
     with store.locked():
         metadata = SignedMetadata(store, keys)
-        steps = _plan(metadata, candidates, include_unverified, include_unauthenticated, capture)
+        steps = _plan(metadata, candidates, include_unverified, include_unauthenticated, include_void, capture)
         moment = now or datetime.now(UTC)
         tool = _put_tool(metadata, capture) if capture and any(s.action is Action.PUBLISHED for s in steps) else ""
         draft = Draft(metadata)
@@ -112,6 +120,7 @@ def _plan(
     candidates: tuple[Candidate, ...],
     include_unverified: bool,
     include_unauthenticated: bool,
+    include_void: bool,
     capture: Path | None,
 ) -> tuple[PublishStep, ...]:
     entries = {}
@@ -125,6 +134,7 @@ def _plan(
         entries,
         include_unverified=include_unverified,
         include_unauthenticated=include_unauthenticated,
+        include_void=include_void,
         capture_sha256=tool,
     )
 

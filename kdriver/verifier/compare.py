@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kdriver.catalogue.model import Catalogue
-from kdriver.core.verdict import CheckCounts
+from kdriver.core.verdict import CaseCounts, CheckCounts, Difference
 from kdriver.verifier.expectation import Expectation, faults_of, read_case_lines
 
 Record = Mapping[str, Any]
@@ -34,7 +34,8 @@ _SHOWN = 160
 class Comparison:
     """What came of it. failures: one line each, nothing is left out. events: how many were compared with an
     expectation. checks: parameters compared, by kind of check. missing: expectations without an event. extra: events
-    that nobody expected. skipped: (case, reason) of cases that could not run."""
+    that nobody expected. skipped: (case, reason) of cases that could not run. cases: how many held. differences: the
+    parameters that were wrong, in the order of the failures."""
 
     failures: tuple[str, ...]
     events: int
@@ -42,6 +43,34 @@ class Comparison:
     missing: tuple[Expectation, ...] = ()
     extra: tuple[Record, ...] = ()
     skipped: tuple[tuple[str, str], ...] = field(default=())
+    cases: CaseCounts = field(default_factory=CaseCounts)
+    differences: tuple[Difference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Wrong:
+    """A parameter that differs. note: what is said in place of what was expected, where nothing was."""
+
+    name: str
+    expected: str
+    seen: str
+    note: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.note or f'expected {self.expected}'}, {self.seen_words}"
+
+    @property
+    def seen_words(self) -> str:
+        """What was seen, or that nothing was."""
+        return f"seen {self.seen}" if self.seen else f"{'but ' if self.note else ''}no such parameter seen"
+
+    def of(self, one: Expectation) -> Difference:
+        """For the verdict's record."""
+        return Difference(one.case, one.event, self.name, self.expected or self.note, self.seen or "no such parameter")
+
+
+def _lost(one: Expectation) -> Difference:
+    return Difference(one.case, one.event, "", _show(_expected_params(one)), "no such event")
 
 
 @dataclass(slots=True)
@@ -79,6 +108,8 @@ def compare(
     counts: dict[str, int] = defaultdict(int)
     missing: list[Expectation] = []
     extra: list[Record] = []
+    shown: list[Difference] = []
+    wrong = {case for case, _ in said.errors}
     compared = 0
     for tid, wanted in expected.items():
         thread = _align(wanted, seen[tid], said.helpers - {one.event for one in wanted})
@@ -86,12 +117,20 @@ def compare(
         for one, event in thread.pairs:
             differences = _differences(one, event, counts)
             if differences:
-                failures.append(f"{one}: " + "; ".join(differences))
+                failures.append(f"{one}: " + "; ".join(str(each) for each in differences))
+                shown += [each.of(one) for each in differences]
         failures += _unpaired(thread)
+        wrong |= {one.case for one, event in thread.pairs if _differences(one, event)}
+        wrong |= {one.case for one in thread.missing}
+        shown += [_lost(one) for one in thread.missing]
         missing += thread.missing
         extra += thread.extra
     checks = CheckCounts(counts["exact"], counts["between"], counts["unchecked"])
-    return Comparison(tuple(failures), compared, checks, tuple(missing), tuple(extra), said.skipped)
+    cases = {one.case for one in said.expectations if one.event not in unavailable} | wrong
+    counted = CaseCounts(len(cases - wrong), tuple(sorted(wrong)), said.skipped)
+    return Comparison(
+        tuple(failures), compared, checks, tuple(missing), tuple(extra), said.skipped, counted, tuple(shown)
+    )
 
 
 def _align(wanted: Sequence[Expectation], came: Sequence[Record], helpers: frozenset[str]) -> _Thread:
@@ -173,20 +212,20 @@ def _expected_params(one: Expectation) -> dict[str, Any]:
     return {**one.params, **ranges}
 
 
-def _differences(one: Expectation, event: Record, counts: dict[str, int] | None = None) -> list[str]:
-    """`name: expected X, seen Y` of each parameter that differs. counts: is added to, by kind of check."""
+def _differences(one: Expectation, event: Record, counts: dict[str, int] | None = None) -> list[_Wrong]:
+    """Each parameter that differs. counts: is added to, by kind of check."""
     seen: Mapping[str, Any] = event["params"]
-    found = [f"{name}: not expected, seen {_show(seen[name])}" for name in seen if not one.check_of(name)]
+    found = [_Wrong(name, "", _show(seen[name]), "not expected") for name in seen if not one.check_of(name)]
     for name, value in one.params.items():
         if name not in seen:
-            found.append(f"{name}: expected {_show(value)}, no such parameter seen")
+            found.append(_Wrong(name, _show(value), ""))
         elif not _same(value, seen[name]):
-            found.append(f"{name}: expected {_show(value)}, seen {_show(seen[name])}")
+            found.append(_Wrong(name, _show(value), _show(seen[name])))
     for name, (least, greatest) in one.between.items():
         value = seen.get(name)
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= greatest:
-            found.append(f"{name}: expected {least} to {greatest}, seen {_show(value)}")
-    found += [f"{name}: not checked, but no such parameter seen" for name in one.unchecked if name not in seen]
+            found.append(_Wrong(name, f"{least} to {greatest}", _show(value)))
+    found += [_Wrong(name, "", "", "not checked") for name in one.unchecked if name not in seen]
     if counts is not None:
         counts["exact"] += len(one.params)
         counts["between"] += len(one.between)

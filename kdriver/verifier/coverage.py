@@ -53,8 +53,10 @@ class Cell:
 
     @property
     def failure_class(self) -> str:
-        """What kind of failure: the stage that the reason names, `build` for what could not be built."""
-        return class_of(self.reason) if self.outcome is not Outcome.PASSED else ""
+        """What kind of failure, as the verdict says; of older ones by the stage that the reason names."""
+        if self.outcome is Outcome.PASSED:
+            return ""
+        return (self.history[0].verdict.fault if self.history else "") or class_of(self.reason)
 
     @property
     def broke(self) -> bool:

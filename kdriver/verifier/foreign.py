@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kdriver.core.verdict import Outcome, Verdict
+from kdriver.core.verdict import POLICY, Fault, Outcome, Verdict
 from kdriver.verifier.guest import Ending, GuestRun
 from kdriver.verifier.kernel_log import complaints, taint_complaints
 from kdriver.verifier.plan import DriverUnderTest
@@ -54,7 +54,17 @@ def foreign_verdict(
         image_sha256=image_sha256,
         steps=tuple((step.name, step.status) for step in run.steps),
         facts=(("check", _told(driver, check)), *facts),
+        fault=_fault(failures[0]) if failures else Fault.CHECK if skipped else "",
+        policy=POLICY,
+        durations=tuple((step.name, step.ms / 1000) for step in run.steps),
     )
+
+
+def _fault(failure: str) -> str:
+    """What kind of failure a line tells of, by the step that it names."""
+    kinds = {"load": Fault.LOAD_REFUSED, "check": Fault.CHECK, "unload": Fault.UNLOAD}
+    kinds |= {"kernel log": Fault.KERNEL_WARNED, "kernel taint": Fault.KERNEL_WARNED}
+    return str(kinds.get(failure.partition(":")[0], Fault.GUEST_BROKE))
 
 
 def _failures(driver: DriverUnderTest, run: DriverRun, guest: GuestRun) -> Iterator[str]:

@@ -4,6 +4,7 @@ process is interrupted, and when it dies. What the guest said is read as it come
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import os
 import re
@@ -48,6 +49,7 @@ class Ending(StrEnum):
 class GuestRun:
     """A guest that ended. stage: the one it was in. driver: whose turn it was, empty before the first.
 
+    results_sha256: of all that came over the result channel.
     reason: one line on why it did not complete. boot_seconds: until /init spoke, 0 if it never did.
     """
 
@@ -58,6 +60,7 @@ class GuestRun:
     boot_seconds: float
     console: Path
     accelerator: Accelerator = Accelerator.TCG
+    results_sha256: str = ""
 
     @property
     def booted(self) -> bool:
@@ -186,6 +189,7 @@ class _Watch:
             self.boot_seconds,
             self.machine.console,
             self.machine.accelerator,
+            hashlib.sha256(self.machine.results.read_bytes()).hexdigest(),
         )
 
     def _ending(self, status: int | None) -> tuple[Ending, str]:

@@ -22,6 +22,7 @@ from kdriver.packages.kernel_files import (
     kernel_image_names,
     unpack_package,
 )
+from kdriver.verifier.kernel_facts import NO_FACTS, KernelFacts, has_facts, read_facts, write_facts
 from kdriver.verifier.modules import unpack_modules
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,8 @@ _IMAGE_PLACES = (
 class GuestKernel:
     """A bootable kernel. path: an ELF with a PVH note (pvh) or else the distribution's bzImage.
 
-    sha256: of the package or file that it came from. modules: of this kernel, to be inserted in this order.
+    sha256: of the package or file that it came from. modules: of this kernel, to be inserted in this order. facts: what
+    its file says. others: some more modules of its own, to compare drivers with.
     """
 
     path: Path
@@ -52,6 +54,8 @@ class GuestKernel:
     sha256: str
     pvh: bool
     modules: tuple[Path, ...] = ()
+    facts: KernelFacts = NO_FACTS
+    others: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,16 +151,19 @@ def _prepared(put_image: Callable[[Path], Path], release: str, sha256: str) -> G
     """From the cache, or made: uncompressed where the kernel can be started by PVH, because unpacking itself
     costs an emulated guest up to six seconds."""
     kept = cache_dir() / "images" / sha256[:2] / sha256
-    if not kept.is_dir():
+    if not has_facts(kept):
         kept.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{sha256}.", dir=kept.parent) as scratch:
             made = Path(scratch) / "made"
             made.mkdir()
             _make(put_image(Path(scratch)), made)
+            if kept.is_dir() and not has_facts(kept):  # unpacked when facts were not noted yet
+                shutil.rmtree(kept)
             with contextlib.suppress(FileExistsError):  # somebody else was faster
                 _rename_folder(made, kept)
     pvh = (kept / _UNCOMPRESSED).is_file()
-    return GuestKernel(kept / (_UNCOMPRESSED if pvh else _COMPRESSED), release, sha256, pvh)
+    path = kept / (_UNCOMPRESSED if pvh else _COMPRESSED)
+    return GuestKernel(path, release, sha256, pvh, facts=read_facts(kept))
 
 
 def _make(image: Path, made: Path) -> None:
@@ -164,6 +171,7 @@ def _make(image: Path, made: Path) -> None:
         shutil.copy(image, made / _COMPRESSED)
     try:
         vmlinux = extract_vmlinux(image, made / _UNCOMPRESSED)
+        write_facts(vmlinux, made)
         if has_pvh_note(vmlinux):
             (made / _COMPRESSED).unlink(missing_ok=True)
             return
@@ -172,6 +180,7 @@ def _make(image: Path, made: Path) -> None:
         # A compression that kdriver cannot read is no obstacle: the kernel unpacks itself.
         logger.info("%s: boots compressed: %s", image.name, error.message)
         (made / _UNCOMPRESSED).unlink(missing_ok=True)
+        write_facts(None, made)
         if image.read_bytes()[514:518] != b"HdrS":
             raise
     if not (made / _COMPRESSED).exists():

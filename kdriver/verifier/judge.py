@@ -3,11 +3,11 @@ the verdict's reason."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from kdriver.catalogue.model import Catalogue
-from kdriver.core.verdict import CheckCounts, Outcome, Verdict
+from kdriver.core.verdict import POLICY, CaseCounts, CheckCounts, Fault, Outcome, Verdict
 from kdriver.verifier.compare import Comparison, compare
 from kdriver.verifier.guest import Ending, GuestRun
 from kdriver.verifier.kernel_log import complaints, taint_complaints
@@ -17,7 +17,10 @@ from kdriver.verifier.results import DriverRun, Record, Step
 _TIMED_OUT = 124
 _LOAD_REFUSED = 7
 _FAILURES_KEPT = 50
+_DIFFERENCES_KEPT = 50
 _TRIALS = ("switch", "pressure", "snaplen", "overrun")
+Found = tuple[Fault, str]
+"""What kind of failure, and one line about it."""
 _STEP_WORDS = {
     "load": "the kernel refused the module",
     "open": "the driver could not be opened",
@@ -35,7 +38,8 @@ _STEP_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One driver's run, judged. comparison: of its events, where it came so far."""
+    """One driver's run, judged. comparison: of its events, where it came so far. fault: what kind of failure the first
+    is; empty without any."""
 
     driver: DriverUnderTest
     failures: tuple[str, ...]
@@ -43,6 +47,8 @@ class Judged:
     seconds: float
     facts: tuple[tuple[str, str], ...] = field(default=())
     steps: tuple[tuple[str, int], ...] = field(default=())
+    durations: tuple[tuple[str, float], ...] = field(default=())
+    fault: str = ""
 
     @property
     def compared(self) -> bool:
@@ -54,27 +60,36 @@ def judge_run(driver: DriverUnderTest, guest: GuestRun, catalogue: Catalogue) ->
     """Everything that one driver's run says about it alone. The run must be in the guest's result."""
     run = guest.result.runs[str(driver.kind)]
     comparison = _compare(run, catalogue) if run.step("flush") else None
-    failures = [
+    found = [
         *_steps(run),
-        *_left_out(run),
-        *_ending(run, guest),
+        *_tag(Fault.TRIAL, _left_out(run)),
+        *_tag(Fault.GUEST_BROKE, _ending(run, guest)),
         *_events(run, comparison),
-        *_order(run.events),
-        *_losses(run),
-        *_trials(run),
-        *(f"kernel log: {text}" for text in complaints(run.messages)),
-        *(f"kernel taint: {text}" for text in taint_complaints(run.taint_before, run.taint_after)),
+        *_tag(Fault.WRONG_EVENTS, _order(run.events)),
+        *_tag(Fault.LOST_EVENTS, _losses(run)),
+        *_tag(Fault.TRIAL, _trials(run)),
+        *_tag(Fault.KERNEL_WARNED, (f"kernel log: {text}" for text in complaints(run.messages))),
+        *_tag(
+            Fault.KERNEL_WARNED,
+            (f"kernel taint: {text}" for text in taint_complaints(run.taint_before, run.taint_after)),
+        ),
     ]
     if run.messages_left_out:
-        failures.append(f"kernel log: {run.messages_left_out} messages more than could be reported")
+        found.append((Fault.KERNEL_WARNED, f"kernel log: {run.messages_left_out} messages more than could be reported"))
     return Judged(
         driver,
-        tuple(dict.fromkeys(failures)),
+        tuple(dict.fromkeys(text for _, text in found)),
         comparison,
         sum(step.ms for step in run.steps) / 1000,
         tuple(_facts(run)),
         tuple((step.name, step.status) for step in run.steps),
+        tuple((step.name, step.ms / 1000) for step in run.steps),
+        next((str(fault) for fault, _ in found), ""),
     )
+
+
+def _tag(fault: Fault, texts: Iterable[str]) -> Iterator[Found]:
+    return ((fault, text) for text in texts)
 
 
 def _compare(run: DriverRun, catalogue: Catalogue) -> Comparison:
@@ -89,10 +104,25 @@ def _unavailable(run: DriverRun) -> dict[str, str]:
     return {str(one["event"]): str(one.get("reason", "")) for one in run.ready.get("unavailable", ())}
 
 
-def _steps(run: DriverRun) -> Iterator[str]:
+def _steps(run: DriverRun) -> Iterator[Found]:
     for step in run.steps:
         if step.status:
-            yield f"{step.name}: {_step_words(step)}: {_step_detail(step, run)}"
+            yield _step_fault(step, run.kind), f"{step.name}: {_step_words(step)}: {_step_detail(step, run)}"
+
+
+def _step_fault(step: Step, kind: str) -> Fault:
+    """What a step that failed says about the driver."""
+    if step.name == "load":
+        return Fault.NO_DEVICE if "no device" in step.detail else Fault.LOAD_REFUSED
+    if step.name in ("open", "reopen"):
+        if "verifier:" in step.detail or "refuses the program" in step.detail:
+            return Fault.VERIFIER
+        return Fault.NO_DEVICE if kind == "kmod" else Fault.LOAD_REFUSED
+    if step.name == "unload":
+        return Fault.UNLOAD_HUNG if step.status == _TIMED_OUT or "hung" in step.detail else Fault.UNLOAD
+    if step.name == "cases":
+        return Fault.CASES
+    return Fault.TRIAL if step.name in _TRIALS else Fault.NO_ANSWER
 
 
 def _left_out(run: DriverRun) -> Iterator[str]:
@@ -129,16 +159,18 @@ def _ending(run: DriverRun, guest: GuestRun) -> Iterator[str]:
         yield guest.reason
 
 
-def _events(run: DriverRun, comparison: Comparison | None) -> Iterator[str]:
+def _events(run: DriverRun, comparison: Comparison | None) -> Iterator[Found]:
     if comparison is None:
         return
     if not run.expectations:
-        yield "events: the case program expected nothing"
+        yield Fault.CASES, "events: the case program expected nothing"
     elif not run.events:
-        yield f"events: {len(run.expectations)} expected, none came"
+        yield Fault.NO_EVENTS, f"events: {len(run.expectations)} expected, none came"
     if run.events_left_out:
-        yield f"events: {run.events_left_out} more than could be reported"
-    yield from comparison.failures
+        yield Fault.LOST_EVENTS, f"events: {run.events_left_out} more than could be reported"
+    # Events that came wrong weigh more than those that did not come: the former explain the latter.
+    lost = Fault.LOST_EVENTS if comparison.missing and not comparison.differences else Fault.WRONG_EVENTS
+    yield from ((lost, text) for text in comparison.failures)
 
 
 def _order(events: list[Record]) -> Iterator[str]:
@@ -225,14 +257,16 @@ def verdict(
     date: str,
     case_set: str,
     image_sha256: str,
+    catalogue: str = "",
     facts: tuple[tuple[str, str], ...] = (),
     more_failures: tuple[str, ...] = (),
 ) -> Verdict:
     """The verdict of one driver. more_failures: what was found by looking at several drivers together."""
     failures = judged.failures + more_failures
     comparison = judged.comparison
+    fault = judged.fault or (Fault.DISAGREEMENT if failures else "")
     if not failures and (comparison is None or not comparison.events):
-        failures = ("events: nothing was compared",)
+        failures, fault = ("events: nothing was compared",), Fault.NO_EVENTS
     return Verdict(
         kernel=kernel,
         kind=str(judged.driver.kind),
@@ -249,4 +283,10 @@ def verdict(
         image_sha256=image_sha256,
         steps=judged.steps,
         facts=judged.facts + facts,
+        fault=str(fault),
+        policy=POLICY,
+        catalogue=catalogue,
+        cases=comparison.cases if comparison else CaseCounts(),
+        durations=judged.durations,
+        differences=comparison.differences[:_DIFFERENCES_KEPT] if comparison else (),
     )

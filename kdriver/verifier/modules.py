@@ -17,6 +17,7 @@ else:
     from backports import zstd
 
 _SUFFIXES = (".ko", ".ko.xz", ".ko.zst")
+_MOST_SAMPLED = 50
 
 
 def unpack_modules(sources: Sequence[Path], release: str, names: Sequence[str], into: Path) -> tuple[Path, ...]:
@@ -48,6 +49,24 @@ def unpack_modules(sources: Sequence[Path], release: str, names: Sequence[str], 
         _add(name.replace("-", "_"), files, builtin, order, subject)
     into.mkdir(parents=True, exist_ok=True)
     return tuple(_uncompressed(path, into) for path in order.values())
+
+
+def sample_modules(sources: Sequence[Path], release: str, into: Path) -> tuple[Path, ...]:
+    """Some of a kernel's own modules, as they are, to compare drivers with: a module carries the CRCs of the symbols
+    that it uses. Raises as unpack_modules."""
+    folders = [into]
+    for source in sources:
+        if source.is_dir():
+            folders.append(_modules_folder(source, release))
+        else:
+            unpack_package(
+                source,
+                into,
+                members=lambda name: f"lib/modules/{release}/kernel/" in name and name.endswith(_SUFFIXES),
+                count=_MOST_SAMPLED,
+            )
+    found = [path for folder in folders for path in sorted(folder.rglob("*")) if path.name.endswith(_SUFFIXES)]
+    return tuple(found[:: max(1, len(found) // _MOST_SAMPLED)][:_MOST_SAMPLED])
 
 
 def _modules_folder(folder: Path, release: str) -> Path:

@@ -4,12 +4,11 @@ kernel and driver kind, whatever happens."""
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import shutil
-import subprocess
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,7 @@ from kdriver.catalogue.model import Catalogue
 from kdriver.core.artifact import DriverKind
 from kdriver.core.errors import KdriverError, VerifyError
 from kdriver.core.paths import cache_dir
-from kdriver.core.verdict import Outcome, Verdict
+from kdriver.core.verdict import Fault, Verdict
 from kdriver.verifier.agreement import disagreements
 from kdriver.verifier.foreign import foreign_verdict
 from kdriver.verifier.guest import GuestRun, boot_guest
@@ -30,6 +29,8 @@ from kdriver.verifier.judge import judge_run, verdict
 from kdriver.verifier.machine import Accelerator, MachinePlan
 from kdriver.verifier.plan import DriverUnderTest, GuestPlan, GuestTools, Limits
 from kdriver.verifier.results import inflated
+from kdriver.verifier.static import KernelUnderTest, static_faults
+from kdriver.verifier.verdicts import guest_facts, not_verified, now, static_verdict
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class Verification:
 
     missing: kinds without a driver file, each with the reason; they become verdicts that say so. lacking: kinds that
     cannot work on this kernel, in the same way. btf: type information
-    for a kernel that has none of its own.
+    for a kernel that has none of its own. headers: the kernel's headers' folder, None where it is not at hand.
     """
 
     kernel: str
@@ -52,6 +53,7 @@ class Verification:
     drivers: tuple[DriverUnderTest, ...]
     missing: tuple[tuple[DriverKind, str], ...] = ()
     btf: Path | None = None
+    headers: Path | None = None
     lacking: tuple[tuple[DriverKind, str], ...] = ()
 
 
@@ -69,7 +71,8 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What all verifications of one run share. keep: leave each guest's files beside its console log."""
+    """What all verifications of one run share. keep: leave each guest's files beside its console log. case_set,
+    catalogue_version: what the verdicts say of the cases and of the catalogue."""
 
     tools: GuestTools
     catalogue: Catalogue
@@ -77,13 +80,10 @@ class Bench:
     accelerator: Accelerator = Accelerator.TCG
     limits: Limits = field(default_factory=Limits)
     keep: bool = False
+    case_set: str = ""
+    catalogue_version: str = ""
     stop: threading.Event = field(default_factory=threading.Event)
     on_stage: Callable[[str, str], None] = lambda kernel, stage: None
-
-    @property
-    def case_set(self) -> str:
-        """Digest of the case programs."""
-        return hashlib.sha256(self.tools.cases.read_bytes() + self.tools.cases32.read_bytes()).hexdigest()
 
 
 def verify_kernels(
@@ -118,60 +118,98 @@ def verify_kernel(verification: Verification, bench: Bench) -> tuple[Verified, .
     try:
         found = _judge_all(verification, verification.image(), bench) if verification.drivers else []
     except KdriverError as error:
-        found = [_not_verified(verification, driver, error.message, error=error) for driver in verification.drivers]
+        found = _none_verified(verification, error.message, error)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         hint = "Check that the cache (KDRIVER_CACHE) and TMPDIR have space and can be written."
         fault = VerifyError(f"this machine: {place}{error.strerror or error}", hint=hint)
-        found = [_not_verified(verification, driver, fault.message, error=fault) for driver in verification.drivers]
+        found = _none_verified(verification, fault.message, fault)
     except Exception:  # noqa: BLE001 - a bug in one verification must not stop the batch
         logger.error("%s: %s", verification.kernel, traceback.format_exc())
-        reason = "bug in kdriver: " + traceback.format_exc().strip().splitlines()[-1]
-        found = [_not_verified(verification, driver, reason) for driver in verification.drivers]
+        found = _none_verified(verification, "bug in kdriver: " + traceback.format_exc().strip().splitlines()[-1])
     order = list(DriverKind)
     every = [*found, *missing_verdicts(verification)]
     return tuple(sorted(every, key=lambda one: order.index(DriverKind(one.verdict.kind))))
 
 
+def _none_verified(verification: Verification, reason: str, error: KdriverError | None = None) -> list[Verified]:
+    return [
+        Verified(not_verified(verification.kernel, driver, reason, Fault.MACHINE), error=error)
+        for driver in verification.drivers
+    ]
+
+
 def missing_verdicts(verification: Verification) -> tuple[Verified, ...]:
     """A verdict for each kind that there is no driver of: not verified, with the reason."""
+    groups = ((Fault.NOT_BUILT, verification.missing), (Fault.LACKING, verification.lacking))
     return tuple(
-        _not_verified(verification, DriverUnderTest(kind, "", Path(), ""), reason, lacking=lacking)
-        for lacking, kinds in ((False, verification.missing), (True, verification.lacking))
+        Verified(
+            not_verified(verification.kernel, DriverUnderTest(kind, "", Path(), ""), reason, fault),
+            lacking=fault is Fault.LACKING,
+        )
+        for fault, kinds in groups
         for kind, reason in kinds
     )
 
 
 def _judge_all(verification: Verification, kernel: GuestKernel, bench: Bench) -> list[Verified]:
-    guests, fault = _boot_until_all_ran(verification, kernel, bench)
+    refused = _refused(verification, kernel, bench)
+    tried = replace(verification, drivers=tuple(one for one in verification.drivers if one.kind not in refused))
+    guests, fault, why, last = _boot_until_all_ran(tried, kernel, bench)
     judged = {
         kind: judge_run(_driver(verification, kind), guest, bench.catalogue)
         for kind, guest in guests.items()
         if _driver(verification, kind).check is None
     }
     clashes = disagreements({kind: guests[kind].result.runs[str(kind)] for kind, one in judged.items() if one.compared})
-    found = []
-    for driver in verification.drivers:
+    found = list(refused.values())
+    for driver in tried.drivers:
         if driver.kind not in guests:
-            found.append(_not_verified(verification, driver, fault, image_sha256=kernel.sha256))
+            made = not_verified(verification.kernel, driver, why, fault, image_sha256=kernel.sha256, console=last)
+            found.append(Verified(made, last))
             continue
         guest = guests[driver.kind]
-        facts = (*_facts(guest, kernel, bench.qemu), *_btf_fact(verification))
+        facts = guest_facts(guest, kernel, bench.qemu, verification.btf)
         if driver.check is not None:
             made = foreign_verdict(
-                driver, guest, kernel=verification.kernel, date=_now(), image_sha256=kernel.sha256, facts=facts
+                driver, guest, kernel=verification.kernel, date=now(), image_sha256=kernel.sha256, facts=facts
             )
         else:
             made = verdict(
                 judged[driver.kind],
                 kernel=verification.kernel,
-                date=_now(),
+                date=now(),
                 case_set=bench.case_set,
                 image_sha256=kernel.sha256,
+                catalogue=bench.catalogue_version,
                 facts=facts,
                 more_failures=clashes.get(driver.kind, ()),
             )
         found.append(Verified(made, guest.console))
+    return found
+
+
+def _refused(verification: Verification, kernel: GuestKernel, bench: Bench) -> dict[DriverKind, Verified]:
+    """Drivers that cannot work on this kernel, found without a boot."""
+    bench.on_stage(verification.kernel, "static checks")
+    about = KernelUnderTest(
+        kernel.release, kernel.facts, verification.headers, (*kernel.modules, *kernel.others), verification.btf
+    )
+    found = {}
+    for driver in verification.drivers:
+        started = time.monotonic()
+        faults = static_faults(driver, about)
+        if faults:
+            made = static_verdict(
+                verification.kernel,
+                driver,
+                faults,
+                image_sha256=kernel.sha256,
+                seconds=time.monotonic() - started,
+                catalogue=bench.catalogue_version,
+                case_set=bench.case_set,
+            )
+            found[driver.kind] = Verified(made)
     return found
 
 
@@ -181,28 +219,33 @@ def _driver(verification: Verification, kind: DriverKind) -> DriverUnderTest:
 
 def _boot_until_all_ran(
     verification: Verification, kernel: GuestKernel, bench: Bench
-) -> tuple[dict[DriverKind, GuestRun], str]:
+) -> tuple[dict[DriverKind, GuestRun], Fault, str, Path | None]:
     """Boot with all drivers; those that did not get their turn, because an earlier one broke the guest, in the next
     boot. A boot in which none got a turn says nothing about a driver: once it is tried again, emulated and with
-    everything on the console. The result has no entry for drivers that never ran; the text says why."""
+    everything on the console. The result has no entry for drivers that never ran; the fault, the text and the last
+    console say why."""
     guests: dict[DriverKind, GuestRun] = {}
     pending = verification.drivers
-    accelerator, verbose, fault = bench.accelerator, False, ""
+    accelerator, verbose = bench.accelerator, False
+    fault, why, last = Fault.NO_BOOT, "", None
     while pending:
         guest = _boot(verification, kernel, pending, bench, accelerator, verbose=verbose)
+        last = guest.console
         if guest.booted and guest.result.release != kernel.release:
-            return guests, f"the kernel calls itself {guest.result.release}; {kernel.release} was expected"
+            why = f"the kernel calls itself {guest.result.release}; {kernel.release} was expected"
+            return guests, Fault.NO_BOOT, why, last
         ran = [driver for driver in pending if str(driver.kind) in guest.result.runs]
         guests.update({driver.kind: guest for driver in ran})
         pending = tuple(driver for driver in pending if driver not in ran)
         if not ran:
+            fault = Fault.NO_TURN if guest.booted else Fault.NO_BOOT
             where = "no driver got its turn" if guest.booted else "the kernel never reached /init"
-            fault = f"{where}: {guest.reason or _faults(guest)} (console: {guest.console})"
+            why = f"{where}: {guest.reason or _faults(guest)} (console: {guest.console})"
             if verbose:
-                return guests, fault + "; tried twice"
-            logger.warning("%s: %s; trying once more", verification.kernel, fault)
+                return guests, fault, why + "; tried twice", last
+            logger.warning("%s: %s; trying once more", verification.kernel, why)
             accelerator, verbose = Accelerator.TCG, True
-    return guests, fault
+    return guests, fault, why, last
 
 
 def _faults(guest: GuestRun) -> str:
@@ -264,60 +307,3 @@ def _prune(logs: Path) -> None:
     for old in consoles[:-_CONSOLES_KEPT]:
         old.unlink(missing_ok=True)
         shutil.rmtree(old.with_suffix(""), ignore_errors=True)
-
-
-def _facts(guest: GuestRun, kernel: GuestKernel, qemu: str) -> tuple[tuple[str, str], ...]:
-    return (
-        ("qemu", qemu_version(qemu)),
-        ("accelerator", str(guest.accelerator)),
-        ("boot_seconds", f"{guest.boot_seconds:.1f}"),
-        ("guest_seconds", f"{guest.seconds:.1f}"),
-        ("started_by", "pvh" if kernel.pvh else "bzImage"),
-        ("kernel_version", guest.result.version),
-        ("console_sha256", hashlib.sha256(guest.console.read_bytes()).hexdigest()),
-    )
-
-
-def _btf_fact(verification: Verification) -> tuple[tuple[str, str], ...]:
-    btf = verification.btf
-    return () if btf is None else (("btf_sha256", hashlib.sha256(btf.read_bytes()).hexdigest()),)
-
-
-def qemu_version(qemu: str) -> str:
-    """What QEMU calls itself, such as `7.2.22`; empty where it does not say."""
-    try:
-        said = subprocess.run([qemu, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    words = said.split()
-    return words[words.index("version") + 1] if "version" in words[:-1] else ""
-
-
-def _not_verified(
-    verification: Verification,
-    driver: DriverUnderTest,
-    reason: str,
-    *,
-    image_sha256: str = "",
-    error: KdriverError | None = None,
-    lacking: bool = False,
-) -> Verified:
-    return Verified(
-        Verdict(
-            kernel=verification.kernel,
-            kind=str(driver.kind),
-            artifact_sha256=driver.sha256,
-            outcome=Outcome.NOT_VERIFIED,
-            reason=reason,
-            seconds=0.0,
-            date=_now(),
-            schema=driver.schema,
-            image_sha256=image_sha256,
-        ),
-        error=error,
-        lacking=lacking,
-    )
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.source import digest_source, load_source, render_headers
+from builder.source import digest_cases, digest_source, load_source, render_headers
 from kdriver.cli import run
 from kdriver.core.artifact import DriverKind, Input
 from kdriver.core.verdict import Outcome
@@ -43,7 +43,8 @@ class Desk:
         if one.verdict:
             path = verdict_path(self.folder / "cache/verdicts", one.artifact.sha256, one.kernel.key)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(one.verdict.to_json()))
+            verdict = replace(one.verdict, case_set=digest_cases(driver_source, generated))
+            path.write_text(json.dumps(verdict.to_json()))
 
     def publish(self, *more: str) -> int:
         paths = ["--repo", str(self.folder / "repository"), "--keys", str(self.folder / "keys")]
@@ -151,3 +152,26 @@ def test_a_folder_of_drivers_is_published_whatever_it_was_built_from(
     capsys.readouterr()
     assert desk.publish("--artifacts", str(desk.folder / "out"), "--json") == 0
     assert [row["outcome"] for row in json.loads(capsys.readouterr().out)] == ["published"]
+
+
+def test_a_void_verdict_is_refused_unless_told(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    one = candidate(desk.folder)
+    desk.built(one)
+    path = verdict_path(desk.folder / "cache/verdicts", one.artifact.sha256, one.kernel.key)
+    for change, said in (({"case_set": "0" * 64}, "the cases have changed"), ({"policy": "0"}, "given by policy 0")):
+        before = path.read_text()
+        path.write_text(json.dumps({**json.loads(before), **change}))
+        capsys.readouterr()
+        assert desk.publish("--json") == 5
+        (row,) = json.loads(capsys.readouterr().out)
+        assert (row["outcome"], row["verdict"]) == ("refused", "not verified")
+        assert row["reason"].startswith("its verdict is void: ") and said in row["reason"]
+        path.write_text(before)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "case_set": "0" * 64}))
+    assert desk.publish("--include-void") == 0
+
+
+def test_a_kernel_from_outside_the_index_is_left_out(desk: Desk) -> None:
+    desk.built(candidate(desk.folder))
+    desk.built(candidate(desk.folder, replace(kernel(), distro="file", package_version="0123456789abcdef"), salt="x"))
+    assert desk.publish() == 0

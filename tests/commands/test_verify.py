@@ -16,8 +16,9 @@ import pytest
 
 from kdriver.cli import run
 from kdriver.core.artifact import CORE_KERNEL, Artifact, DriverKind, DriverVersion
-from kdriver.core.verdict import Outcome
+from kdriver.core.verdict import POLICY, Fault, Outcome
 from kdriver.verifier.records import read_verdict
+from tests.fakes.driver_files import driver_files, module
 from tests.fakes.guest_lines import RELEASE, ended, good_run, hello, write_boots
 from tests.fakes.qemu import write_qemu
 from tests.fakes.tiny_kernel import TOY_DRIVER, build_site
@@ -43,7 +44,8 @@ def drivers(tmp_path: Path) -> Path:
     for kind in DriverKind:
         folder = tmp_path / "drivers" / ("any" if kind is DriverKind.CORE else RELEASE)
         folder.mkdir(parents=True, exist_ok=True)
-        content = f"{kind} {tmp_path}".encode()
+        # What follows the object is no part of it, and makes each test's driver another one.
+        content = driver_files(RELEASE)[kind] + str(tmp_path).encode()
         core = kind is DriverKind.CORE
         artifact = Artifact(
             kernel=CORE_KERNEL if core else f"debian/x86_64/{RELEASE}/1",
@@ -144,9 +146,32 @@ def test_a_wrong_parameter_is_status_5_and_is_shown_with_both_values(
     reason = next(line for line in said.err.splitlines() if line.startswith(f"kdriver: {_kernel(image)} core: f"))
     assert "dup" in reason and "expected 3, seen 9" in reason
     assert "  console: " in said.err
+    table = said.err.splitlines()
+    head = next(number for number, line in enumerate(table) if line.split() == ["case", "event", "expected", "seen"])
+    assert table[head + 1].split() == ["dup", "dup.res", "3", "9"]
     sha256 = hashlib.sha256((drivers / "any" / "kdriver.core.o").read_bytes()).hexdigest()
     kept = read_verdict(sha256, _kernel(image))
     assert kept is not None and kept.outcome is Outcome.FAILED
+    assert (kept.fault, kept.policy) == (Fault.WRONG_EVENTS, POLICY)
+    assert (kept.cases.passed, kept.cases.failed) == (0, ("dup",))
+    assert len(dict(kept.facts)["console_sha256"]) == len(dict(kept.facts)["results_sha256"]) == 64
+    assert kept.catalogue.startswith("1.") and dict(kept.durations)["cases"] == 0.01
+
+
+def test_a_static_fault_is_status_5_and_costs_no_boot(
+    tmp_path: Path, image: Path, drivers: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _boots_with(monkeypatch, tmp_path, _all_good())
+    path = drivers / RELEASE / "kdriver.ko"
+    path.write_bytes(module(RELEASE, license="Proprietary"))
+    record = json.loads(path.with_name("kdriver.ko.json").read_text())
+    record["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.with_name("kdriver.ko.json").write_text(json.dumps(record))
+    assert run(_arguments(image, drivers, "--kind", "kmod", "--json")) == 5
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["outcome"], row["fault"], row["steps"]) == ("failed", "license", {})
+    assert row["reason"] == "static: license: Proprietary is not compatible with the kernel's"
+    assert not (tmp_path / "count").exists()
 
 
 def test_a_kernel_that_never_boots_is_status_5_and_not_verified(

@@ -17,6 +17,7 @@ from kdriver.cli import run
 from kdriver.core.errors import ExitCode
 from kdriver.core.paths import source_dir
 from kdriver.verifier.records import read_verdict
+from tests.fakes.driver_files import kernel_types
 from tests.fakes.guest_lines import RELEASE, ended, good_run, hello, write_boots
 from tests.fakes.kernel_images import bzimage
 from tests.fakes.tiny_kernel import TOY_DRIVER, TinyKernel
@@ -148,7 +149,8 @@ def test_a_kind_that_is_asked_for_and_cannot_be_is_no_success(tmp_path: Path, so
 def test_type_information_that_is_named_makes_core_possible(tmp_path: Path, source: Path, capsys: Capture) -> None:
     kernel = TinyKernel(options=("CONFIG_MODULES", "CONFIG_TRACEPOINTS", "CONFIG_BPF_SYSCALL", "CONFIG_BPF_EVENTS"))
     headers, btf = _packages(tmp_path, kernel), tmp_path / "kernel.btf"
-    btf.write_bytes(b"types")
+    types = kernel_types("struct task_struct { int pid; };", "task_struct")
+    btf.write_bytes(types)
     core = ("--driver-src", source, "--kind", "core", "--json")
     assert _verify(_image(tmp_path), *core, headers=headers) == ExitCode.NOT_FOUND
     assert "no type information (BTF); --btf FILE names some" in capsys.readouterr().err
@@ -157,7 +159,9 @@ def test_type_information_that_is_named_makes_core_possible(tmp_path: Path, sour
     assert _verify(_image(tmp_path), *core, "--artifacts", drivers, "--btf", btf, headers=headers) == ExitCode.DONE
     (row,) = _rows(capsys)
     assert row["outcome"] == "passed"
-    assert row["facts"]["btf_sha256"] == hashlib.sha256(b"types").hexdigest()
+    btf.write_bytes(b"no types")
+    assert _verify(_image(tmp_path), *core, "--btf", btf, headers=headers) == ExitCode.USAGE
+    assert row["facts"]["btf_sha256"] == hashlib.sha256(types).hexdigest()
 
 
 @pytest.mark.parametrize("more", [(), ("-n",)], ids=["run", "dry run"])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kdriver.core.artifact import CORE_KERNEL, Artifact, DriverKind, DriverVersion
 from kdriver.core.kernel import Kernel
+from kdriver.core.verdict import POLICY as VERDICT_POLICY
 from kdriver.core.verdict import Outcome, Verdict
 from kdriver.repository import metadata
 from kdriver.repository.gather import Candidate
@@ -69,7 +70,8 @@ def candidate(
     verdict = None
     if outcome is not None:
         reason = "all right" if outcome is Outcome.PASSED else "openat: fd: expected 3, got 4"
-        verdict = Verdict(of.key, str(kind), digest, outcome, reason, 3.0, "2026-11-22T10:01:00+00:00", events=41)
+        date = "2026-11-22T10:01:00+00:00"
+        verdict = Verdict(of.key, str(kind), digest, outcome, reason, 3.0, date, events=41, policy=VERDICT_POLICY)
     return Candidate(of, artifact, path, verdict)
 
 

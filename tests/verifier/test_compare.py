@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kdriver.catalogue.load import load_catalogue
-from kdriver.core.verdict import CheckCounts
+from kdriver.core.verdict import CaseCounts, CheckCounts
 from kdriver.verifier.compare import Comparison, compare
 
 CATALOGUE = load_catalogue()
@@ -58,7 +58,7 @@ def test_events_as_expected_pass_and_are_counted() -> None:
 
 def test_threads_without_an_expectation_are_not_looked_at() -> None:
     assert _compare([_expected("close", _close(3))], [_seen("close", _close(3)), _seen("dup", _dup(5), tid=8)]) == (
-        Comparison((), 1, CheckCounts(exact=2))
+        Comparison((), 1, CheckCounts(exact=2), cases=CaseCounts(1))
     )
 
 

@@ -33,7 +33,7 @@ def test_a_kernel_with_a_pvh_note_is_kept_uncompressed(tmp_path: Path) -> None:
     kernel = kernel_from_package(_package(tmp_path, bzimage(payload=gzip.compress(elf))), RELEASE)
     assert (kernel.pvh, kernel.release) == (True, RELEASE)
     assert kernel.path.read_bytes() == elf
-    assert sorted(path.name for path in kernel.path.parent.iterdir()) == ["vmlinux"]
+    assert sorted(path.name for path in kernel.path.parent.iterdir()) == ["facts.json", "vmlinux"]
 
 
 def test_a_kernel_without_a_pvh_note_stays_compressed(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_a_kernel_without_a_pvh_note_stays_compressed(tmp_path: Path) -> None:
     kernel = kernel_from_package(_package(tmp_path, image), RELEASE)
     assert not kernel.pvh
     assert kernel.path.read_bytes() == image
-    assert sorted(path.name for path in kernel.path.parent.iterdir()) == ["bzImage"]
+    assert sorted(path.name for path in kernel.path.parent.iterdir()) == ["bzImage", "facts.json"]
 
 
 def test_a_compression_that_is_unknown_is_left_to_the_kernel(tmp_path: Path) -> None:

@@ -18,7 +18,9 @@ from kdriver.core.errors import DownloadError, ExitCode
 from kdriver.core.verdict import Outcome
 from kdriver.verifier.image import GuestKernel
 from kdriver.verifier.plan import DriverUnderTest, Limits
-from kdriver.verifier.run import Bench, Verification, Verified, qemu_version, verify_kernel, verify_kernels
+from kdriver.verifier.run import Bench, Verification, Verified, verify_kernel, verify_kernels
+from kdriver.verifier.verdicts import qemu_version
+from tests.fakes.driver_files import driver_files
 from tests.fakes.guest_lines import RELEASE, ended, good_run, hello, write_boots
 from tests.fakes.guest_tools import FakeTools
 from tests.fakes.qemu import write_qemu
@@ -43,8 +45,9 @@ def _verification(tmp_path: Path, *kinds: DriverKind, key: str = KEY) -> Verific
     drivers = []
     for kind in kinds:
         path = tmp_path / kind.file_name
-        path.write_bytes(b"driver")
-        drivers.append(DriverUnderTest(kind, "kdriver", path, hashlib.sha256(b"driver").hexdigest(), "1.0.0"))
+        content = driver_files(RELEASE)[kind]
+        path.write_bytes(content)
+        drivers.append(DriverUnderTest(kind, "kdriver", path, hashlib.sha256(content).hexdigest(), "1.0.0"))
     kernel = GuestKernel(tmp_path / "vmlinux", RELEASE, "e" * 64, pvh=True)
     return Verification(key, RELEASE, lambda: kernel, tuple(drivers))
 
