@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from builder.toolchain import find_llvm
+from builder.toolchain import find_llvm, load_table
 from kdriver.core.artifact import DriverKind
 from kdriver.inspect.elf import read_section
 
@@ -80,7 +80,19 @@ def program(
     source = _PROGRAM.format(license=license, release=release, field=field, body=text)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "kdriver.bpf.o"
-        argv = [find_llvm().clang.path, "-O2", "-g", "-target", "bpf", "-c", "-x", "c", "-o", str(out), "-"]
+        argv = [
+            find_llvm(load_table().clangs[0]).clang.path,
+            "-O2",
+            "-g",
+            "-target",
+            "bpf",
+            "-c",
+            "-x",
+            "c",
+            "-o",
+            str(out),
+            "-",
+        ]
         subprocess.run(argv, input=source.encode(), check=True, capture_output=True)
         return out.read_bytes()
 
@@ -90,7 +102,19 @@ def kernel_types(struct_text: str, name: str = "kernel_thing") -> bytes:
     """The type information of a kernel that has these structs, `name` among them."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "types.o"
-        argv = [find_llvm().clang.path, "-O2", "-g", "-target", "bpf", "-c", "-x", "c", "-o", str(out), "-"]
+        argv = [
+            find_llvm(load_table().clangs[0]).clang.path,
+            "-O2",
+            "-g",
+            "-target",
+            "bpf",
+            "-c",
+            "-x",
+            "c",
+            "-o",
+            str(out),
+            "-",
+        ]
         source = f"{struct_text}\nstruct {name} *use(struct {name} *it) {{ return it + 1; }}\n"
         subprocess.run(argv, input=source.encode(), check=True, capture_output=True)
         return read_section(out, ".BTF")
