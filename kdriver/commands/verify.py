@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from kdriver.commands.given import Named
+from kdriver.commands.verify_run import Request, build_drivers, carry_out, say_not_built
 from kdriver.core.artifact import DriverKind
-from kdriver.core.console import STDERR, print_json, print_table, progress, size
+from kdriver.core.console import print_json, print_table, size
 from kdriver.core.errors import ExitCode
-from kdriver.core.paths import cache_dir
 from kdriver.core.process import stopped_by_sigterm
 from kernel_index.query import KERNEL_HELP
 
 if TYPE_CHECKING:
-    from builder.result import BuildResult
-    from builder.source import DriverSource
     from kdriver.core.kernel import Kernel
-    from kdriver.verifier.machine import Accelerator
-    from kdriver.verifier.plan import GuestTools, Limits
-    from kdriver.verifier.run import Verification, Verified
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """The command line, as far as it says how. kinds: never empty. jobs: guests at a time."""
-
-    kinds: tuple[DriverKind, ...]
-    driver_src: Path | None
-    artifacts: Path | None
-    accel: str
-    timeout_s: float
-    jobs: int
-    keep: bool
-    as_json: bool
-    modules: tuple[str, ...] = ()
-    name: str | None = None
-    btf: Path | None = None
 
 
 @click.command(name="verify")
@@ -76,6 +52,7 @@ class Request:
     "--timeout", type=click.IntRange(min=1), default=600, show_default=True, help="Seconds that one guest may take."
 )
 @click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Guests at a time.")
+@click.option("--changed", is_flag=True, help="Only what no verdict covers that still holds.")
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be booted, and download nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 @click.option(
@@ -117,6 +94,7 @@ def command(
     accel: str,
     timeout: int,
     jobs: int,
+    changed: bool,
     dry_run: bool,
     as_json: bool,
     modules: tuple[str, ...],
@@ -140,6 +118,7 @@ def command(
     Examples:
       kdriver verify --distro debian12 --kernel newest
       kdriver verify --kernel 6.1.0-56-amd64 --kind kmod --json
+      kdriver verify --distro debian --changed -j2
       kdriver verify --kernel newest --driver-src ./vpoll-0.1
       kdriver verify --kernel-image linux-4.14 --headers linux-4.14
       kdriver verify --kernel-image kernel-core.rpm --headers kernel-devel.rpm
@@ -163,6 +142,7 @@ def command(
         modules,
         name,
         btf,
+        changed,
     )
     if kernel_image is not None:
         if not headers and artifacts is None:
@@ -200,12 +180,12 @@ def _verify_index(kernels: Sequence[Kernel], request: Request) -> int:
     source = load_source(request.driver_src, request.name)
     if request.artifacts is not None:
         modules = (*request.modules, *(source.foreign.modules if source.foreign else ()))
-        return _carry_out(from_folder(kernels, request.kinds, request.artifacts, modules), source, qemu, request)
-    results = _build(kernels, source, request)
+        return carry_out(from_folder(kernels, request.kinds, request.artifacts, modules), source, qemu, request)
+    results = build_drivers(kernels, source, request)
     if len(kernels) == 1 and not any(result.ok for result in results):
-        return _say_not_built(results, from_builds(kernels, results)[0], request)
+        return say_not_built(results, from_builds(kernels, results)[0], request)
     modules = (*request.modules, *(source.foreign.modules if source.foreign else ()))
-    return _carry_out(from_builds(kernels, results, modules), source, qemu, request)
+    return carry_out(from_builds(kernels, results, modules), source, qemu, request)
 
 
 def _verify_given(named: Named, request: Request, *, dry_run: bool) -> int:
@@ -221,118 +201,14 @@ def _verify_given(named: Named, request: Request, *, dry_run: bool) -> int:
     source = load_source(request.driver_src, request.name)
     if request.artifacts is not None:
         verification = from_given(given, request.kinds, request.artifacts, request.modules, named.btf)
-        return _carry_out([verification], source, qemu, request)
+        return carry_out([verification], source, qemu, request)
     lacking = dict(given.lacking)
-    results = _build([given.kernel], source, request, lacking)
+    results = build_drivers([given.kernel], source, request, lacking)
     modules = (*request.modules, *(source.foreign.modules if source.foreign else ()))
     verifications = from_builds([given.kernel], results, modules, named.btf, lacking)
     if not any(result.ok for result in results):
-        return _say_not_built(results, verifications[0], request)
-    return _carry_out(verifications, source, qemu, request)
-
-
-def _build(
-    kernels: Sequence[Kernel],
-    source: DriverSource,
-    request: Request,
-    lacking: Mapping[DriverKind, str] | None = None,
-) -> Sequence[BuildResult]:
-    from builder.known_bad import load_known_bad
-    from builder.plan import plan_builds
-    from builder.run import RunOptions, run_builds
-    from kernel_index.table import load_table
-
-    kinds = [kind for kind in request.kinds if source.foreign is None or kind in source.kinds]
-    plans = plan_builds(kernels, kinds, source, known_bad=load_known_bad(load_table()), lacking=lacking)
-    with STDERR.status(f"building drivers for {len(kernels)} kernels"):
-        return run_builds(plans, source, RunOptions(jobs=request.jobs))
-
-
-def _say_not_built(results: Sequence[BuildResult], verification: Verification, request: Request) -> int:
-    """Why a single kernel has no driver at all, and the status of its build."""
-    from kdriver.commands.build import exit_status
-    from kdriver.commands.verify_report import verdict_rows
-    from kdriver.verifier.run import missing_verdicts
-
-    if request.as_json:
-        print_json(verdict_rows(missing_verdicts(verification)))
-    for result in results:
-        click.echo(f"kdriver: {result.kernel} {result.kind}: {result.reason}", err=True)
-        if result.hint:
-            click.echo(f"  hint: {result.hint}", err=True)
-    return int(exit_status(results))
-
-
-def _carry_out(verifications: Sequence[Verification], source: DriverSource, qemu: str, request: Request) -> int:
-    """Boot, keep the verdicts, print them; the exit status."""
-    from builder.clang_verdicts import learn_beside
-    from builder.source import catalogue_version, digest_cases, load_source, render_headers
-    from builder.tools import build_tools
-    from kdriver.catalogue.load import load_catalogue
-    from kdriver.commands.verify_report import exit_status, print_verdicts
-    from kdriver.commands.verify_targets import with_checks
-    from kdriver.verifier.journal import append_journal
-    from kdriver.verifier.records import write_verdict
-    from kdriver.verifier.run import Bench, verify_kernels
-
-    if source.foreign is not None:
-        verifications = with_checks(verifications, source)
-        source = load_source()
-    tools = build_tools(source=source)
-    files = {driver.sha256: driver.path for one in verifications for driver in one.drivers}
-    generated = render_headers(source, cache_dir() / "generated")
-    lock = threading.Lock()
-    with progress() as display:
-        tasks = {
-            one.kernel: display.add_task(one.release, total=None, note="waiting", visible=False)
-            for one in verifications
-        }
-
-        def on_stage(kernel: str, stage: str) -> None:
-            with lock:
-                display.update(tasks[kernel], note=stage, visible=True)
-
-        def on_verified(verified: Verified) -> None:
-            if verified.verdict.artifact_sha256:
-                write_verdict(verified.verdict)
-                learn_beside(verified.verdict, files[verified.verdict.artifact_sha256], cache_dir())
-            append_journal(verified.verdict, verified.console, request.driver_src)
-            display.update(tasks[verified.verdict.kernel], note="done", visible=False)
-
-        bench = Bench(
-            tools,
-            load_catalogue(source.folder),
-            qemu,
-            _accelerator(verifications, tools, qemu, request.accel),
-            limits=_limits(request.timeout_s),
-            keep=request.keep,
-            case_set=digest_cases(source, generated),
-            catalogue_version=catalogue_version(source, generated),
-            on_stage=on_stage,
-        )
-        verified = verify_kernels(verifications, bench, jobs=request.jobs, on_verified=on_verified)
-    print_verdicts(verified, as_json=request.as_json)
-    return exit_status(verified)
-
-
-def _limits(total_s: float) -> Limits:
-    from kdriver.verifier.plan import Limits
-
-    return Limits(total_s=total_s)
-
-
-def _accelerator(verifications: Sequence[Verification], tools: GuestTools, qemu: str, asked: str) -> Accelerator:
-    """The accelerator for all guests; a note on stderr where it is not the one that could have been."""
-    from kdriver.verifier.accelerator import choose_accelerator
-    from kdriver.verifier.run import try_kernel
-
-    def trial(accelerator: Accelerator) -> str:
-        return try_kernel(verifications[0].image(), tools, qemu, accelerator)
-
-    choice = choose_accelerator(asked, qemu, trial)
-    if choice.note:
-        click.echo(f"kdriver: {choice.note}", err=True)
-    return choice.accelerator
+        return say_not_built(results, verifications[0], request)
+    return carry_out(verifications, source, qemu, request)
 
 
 def _plan_row(kernel: Kernel) -> tuple[str, str, int]:

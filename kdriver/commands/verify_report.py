@@ -40,6 +40,13 @@ def print_verdicts(verified: Sequence[Verified], *, as_json: bool) -> None:
             click.echo(f"  hint: {one.error.hint}", err=True)
 
 
+def status_line(one: Verified) -> str:
+    """A result as it comes, in one line."""
+    verdict = one.verdict
+    told = f"{verdict.events} events, {verdict.seconds:.1f} s" if verdict.events else verdict.fault
+    return f"{verdict.kernel} {verdict.kind}: {verdict.outcome} ({told})"
+
+
 def _print_differences(verdict: Verdict) -> None:
     """What the cases expected and what came, side by side."""
     cells = [
@@ -51,8 +58,12 @@ def _print_differences(verdict: Verdict) -> None:
 
 
 def verdict_rows(verified: Sequence[Verified]) -> list[dict[str, Any]]:
-    """What --json prints: the verdicts' records, each with the path of its console log (null: no guest ran)."""
-    return [{**one.verdict.to_json(), "console": str(one.console) if one.console else None} for one in verified]
+    """What --json prints: the verdicts' records, each with the path of its console log (null: no guest ran), and
+    whether it was given before."""
+    return [
+        {**one.verdict.to_json(), "console": str(one.console) if one.console else None, "kept": one.kept}
+        for one in verified
+    ]
 
 
 def _row(one: Verified) -> tuple[str, ...]:

@@ -63,6 +63,11 @@ def _image(kernel: Kernel, drivers: Sequence[DriverUnderTest], modules: Sequence
     return partial(kernel_image, kernel, tuple(needed))
 
 
+def _image_sha256(kernel: Kernel) -> str:
+    image = kernel.package(PackageRole.IMAGE)
+    return image.sha256 if image is not None else ""
+
+
 def _depends(driver: DriverUnderTest) -> tuple[str, ...]:
     """What a module says it needs (modinfo `depends`); kdriver's own needs nothing."""
     if driver.kind is not DriverKind.KMOD or driver.name == "kdriver":
@@ -79,7 +84,17 @@ def from_folder(
     for kernel in kernels:
         drivers, missing = artifacts_for(found, kinds, kernel=kernel.key, release=kernel.release)
         image, headers = _image(kernel, drivers, modules), kept_build_dir(kernel, cache_dir() / "headers")
-        verifications.append(Verification(kernel.key, kernel.release, image, drivers, missing, headers=headers))
+        verifications.append(
+            Verification(
+                kernel.key,
+                kernel.release,
+                image,
+                drivers,
+                missing,
+                headers=headers,
+                image_sha256=_image_sha256(kernel),
+            )
+        )
     return tuple(verifications)
 
 
@@ -101,7 +116,15 @@ def from_given(
     none = tuple((kind, lacking[kind]) for kind in kinds if kind in lacking)
     image = _image(kernel, drivers, modules)
     return Verification(
-        kernel.key, kernel.release, image, drivers, missing, btf, kept_build_dir(kernel, cache_dir() / "headers"), none
+        kernel.key,
+        kernel.release,
+        image,
+        drivers,
+        missing,
+        btf,
+        kept_build_dir(kernel, cache_dir() / "headers"),
+        none,
+        _image_sha256(kernel),
     )
 
 
@@ -135,6 +158,7 @@ def from_builds(
                 btf,
                 kept_build_dir(kernel, cache_dir() / "headers"),
                 tuple(none.items()),
+                _image_sha256(kernel),
             )
         )
     return tuple(verifications)

@@ -45,6 +45,7 @@ class Verification:
     missing: kinds without a driver file, each with the reason; they become verdicts that say so. lacking: kinds that
     cannot work on this kernel, in the same way. btf: type information
     for a kernel that has none of its own. headers: the kernel's headers' folder, None where it is not at hand.
+    image_sha256: of the kernel's package or file, as far as it is known before `image` is called.
     """
 
     kernel: str
@@ -55,18 +56,21 @@ class Verification:
     btf: Path | None = None
     headers: Path | None = None
     lacking: tuple[tuple[DriverKind, str], ...] = ()
+    image_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
     """A verdict, and the console log of the guest that it is about. error: why no guest could even be tried.
 
-    lacking: no driver of that kind can work on the kernel, so that there is nothing to verify."""
+    lacking: no driver of that kind can work on the kernel, so that there is nothing to verify. kept: the verdict was
+    given before, and still holds."""
 
     verdict: Verdict
     console: Path | None = None
     error: KdriverError | None = None
     lacking: bool = False
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +96,10 @@ def verify_kernels(
     *,
     jobs: int = 1,
     on_verified: Callable[[Verified], None] = lambda verified: None,
+    weight: Callable[[Verification], float] = lambda verification: 0.0,
 ) -> tuple[Verified, ...]:
-    """Judge, `jobs` kernels at once; results in the order given, each kernel's by kind. KeyboardInterrupt stops all
-    guests first."""
+    """Judge, `jobs` kernels at once, those of the greatest weight first; results in the order given, each kernel's by
+    kind. KeyboardInterrupt stops all guests first."""
     pool = ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="verify")
 
     def one(verification: Verification) -> tuple[Verified, ...]:
@@ -103,9 +108,10 @@ def verify_kernels(
             on_verified(each)
         return verified
 
-    futures = [pool.submit(one, verification) for verification in verifications]
+    order = sorted(range(len(verifications)), key=lambda place: weight(verifications[place]), reverse=True)
+    submitted = {place: pool.submit(one, verifications[place]) for place in order}
     try:
-        return tuple(verified for future in futures for verified in future.result())
+        return tuple(verified for place in sorted(order) for verified in submitted[place].result())
     except BaseException:
         bench.stop.set()
         raise

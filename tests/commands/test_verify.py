@@ -114,6 +114,17 @@ def test_all_passed_is_status_0_with_a_row_and_a_record_for_each_kind(
         assert len(kept.case_set) == 64
 
 
+def test_what_a_verdict_covers_is_not_verified_again(
+    tmp_path: Path, image: Path, drivers: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _boots_with(monkeypatch, tmp_path, _all_good())
+    assert run(_arguments(image, drivers, "--changed", "--json")) == 0
+    assert [row["kept"] for row in json.loads(capsys.readouterr().out)] == [False] * 3
+    assert run(_arguments(image, drivers, "--changed", "--json")) == 0
+    assert [(row["outcome"], row["kept"]) for row in json.loads(capsys.readouterr().out)] == [("passed", True)] * 3
+    assert (tmp_path / "count").read_text().strip() == "1"
+
+
 def test_the_table_names_the_counts_of_each_check(
     tmp_path: Path, image: Path, drivers: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

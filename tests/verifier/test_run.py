@@ -182,6 +182,20 @@ def test_a_batch_gives_its_verdicts_in_the_order_asked_for(tmp_path: Path) -> No
     assert sorted(told) == keys
 
 
+def test_the_slowest_kernels_come_first_and_verdicts_in_the_order_asked_for(tmp_path: Path) -> None:
+    qemu = write_boots(tmp_path, ended([hello(), *good_run("core")]))
+    keys = [f"{KEY}+{number}" for number in (2, 9, 5)]
+    told: list[str] = []
+    verified = verify_kernels(
+        [_verification(tmp_path, DriverKind.CORE, key=key) for key in keys],
+        _bench(tmp_path, qemu),
+        on_verified=lambda one: told.append(one.verdict.kernel),
+        weight=lambda one: float(one.kernel[-1]),
+    )
+    assert told == sorted(keys, reverse=True)
+    assert [one.verdict.kernel for one in verified] == keys
+
+
 def test_nothing_stays_behind_but_the_console_log(tmp_path: Path) -> None:
     qemu = write_boots(tmp_path, ended([hello(), *good_run("core")]))
     (one,) = verify_kernel(_verification(tmp_path, DriverKind.CORE), _bench(tmp_path, qemu))
