@@ -16,12 +16,13 @@ from builder.images.dockerfile import is_frozen
 from builder.images.table import ImageSpec
 from kdriver.core.errors import BuildError, ConfigError
 from kdriver.core.process import run_logged
-from kdriver.executors.engine import Engine, engine_errors
+from kdriver.executors.engine import Engine, EngineError, engine_errors
 from kernel_index.sources import archive_mirrors
 from kernel_index.table import DistroRow
 
 if TYPE_CHECKING:
     from docker import DockerClient
+    from docker.models.images import Image
 
 MMDEBSTRAP = "mmdebstrap"
 _TIMEOUT_S = 1800.0
@@ -140,11 +141,25 @@ def _import(tar: Path, spec: ImageSpec, client: DockerClient, engine: Engine, *,
     with tar.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     repository, tag = f"kdriver/base-{spec.row.id}", digest[:_DIGITS]
-    name = f"{repository}:{tag}"
-    with engine_errors(f"image {name}"):
+    with engine_errors(f"image {repository}:{tag}"):
         try:
-            client.images.get(name)
+            image = client.images.get(f"{repository}:{tag}")
         except docker.errors.ImageNotFound:
-            client.api.import_image_from_file(str(tar), repository=repository, tag=tag)
-            client.images.get(name)
+            image = import_root(client, tar, repository, tag)
+        # As the engine calls it: podman puts a registry before it.
+        name = next((str(one) for one in image.tags if str(one).endswith(f"{repository}:{tag}")), str(image.id))
     return Base(name, f"sha256:{digest}", own_sources)
+
+
+def import_root(client: DockerClient, tar: Path, repository: str, tag: str, changes: tuple[str, ...] = ()) -> Image:
+    """A root file system as an image of that name. Raises what the client raises."""
+    answer = client.api.import_image_from_file(str(tar), repository=repository, tag=tag, changes=list(changes))
+    found = re.findall(r"sha256:[0-9a-f]{64}", str(answer))
+    if not found:
+        raise EngineError(f"image {repository}:{tag}: the engine did not take {tar.name}: {str(answer).strip()[-200:]}")
+    image = client.images.get(found[-1])
+    image.tag(repository, tag)  # podman's service does not heed the tag of an import, and takes `latest`
+    for name in client.images.get(found[-1]).tags:
+        if str(name).endswith(f"{repository}:latest"):
+            client.images.remove(str(name), noprune=True)
+    return client.images.get(found[-1])

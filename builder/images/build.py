@@ -181,5 +181,5 @@ def _content_tag_of(image: Image, spec: ImageSpec) -> str:
 
 
 def _plain(tag: str) -> str:
-    """podman calls an image without a registry `localhost/…`."""
-    return tag.removeprefix("localhost/")
+    """podman calls an image without a registry `localhost/…` or `docker.io/…`."""
+    return tag.removeprefix("localhost/").removeprefix("docker.io/")

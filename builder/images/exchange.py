@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from builder.images.base import import_root
 from builder.images.build import ImageListener, MadeImage, find_image
 from builder.images.dockerfile import CURRENT, LABEL
 from builder.images.table import ImageSpec
@@ -150,7 +151,7 @@ def _save(client: DockerClient, image: MadeImage, scratch: Path, on_step: ImageL
         found = client.images.get(image.reference)
         packer = zstd.ZstdCompressor(level=6)
         with (scratch / name).open("wb") as out:
-            for piece in _packed(packer, found.save(chunk_size=_CHUNK, named=image.reference)):
+            for piece in _packed(packer, client.api.get_image(image.reference, chunk_size=_CHUNK)):
                 out.write(piece)
                 digest.update(piece)
                 written += len(piece)
@@ -218,10 +219,8 @@ def _import_root(client: DockerClient, file: Path, spec: ImageSpec, on_step: Ima
     with file.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     with engine_errors(f"image {spec.repository}"):
-        client.api.import_image_from_file(
-            str(file), repository=spec.repository, tag=digest[:12], changes=[f"LABEL {LABEL}={spec.name}"]
-        )
-        client.images.get(f"{spec.repository}:{digest[:12]}").tag(spec.repository, CURRENT)
+        image = import_root(client, file, spec.repository, digest[:12], (f"LABEL {LABEL}={spec.name}",))
+        image.tag(spec.repository, CURRENT)
     return _found(client, spec)
 
 
