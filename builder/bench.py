@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +53,7 @@ class Bench:
         *,
         force: bool,
         on_step: StepListener,
+        mirrors: Sequence[str] = (),
     ) -> None:
         self.cache = cache
         self.source = source
@@ -59,6 +61,7 @@ class Bench:
         self.toolchains = toolchains
         self.force = force
         self.on_step = on_step
+        self.mirrors = mirrors
         self._lock = threading.Lock()
         self._kernel_locks: dict[str, threading.Lock] = {}
         self._prepared: dict[str, Prepared | StepError] = {}
@@ -75,7 +78,8 @@ class Bench:
     def tree(self, plan: BuildPlan) -> HeaderTree:
         """A kernel's headers, downloaded and unpacked when they are not there. Raises what prepare_headers raises."""
         self.on_step(plan, "headers")
-        return prepare_headers(plan.kernel, self.cache / "headers", fetch_package, unpack_package)
+        fetch = functools.partial(fetch_package, mirrors=self.mirrors)
+        return prepare_headers(plan.kernel, self.cache / "headers", fetch, unpack_package)
 
     def prepare(self, plan: BuildPlan, tree: HeaderTree) -> Prepared:
         """Choose the compiler and probe the headers. Raises StepError, the same again for the kernel's other kinds."""
@@ -135,13 +139,16 @@ class Bench:
         return Prepared(tree, choice, probes)
 
 
-def fetch_package(kernel: Kernel, package: Package) -> Path:
-    """A package of a kernel from the cache, or from the archive that the index names. Raises DownloadError, or
-    IntegrityError when the bytes are not what the signed metadata promised. One that somebody named is where it is."""
+def fetch_package(kernel: Kernel, package: Package, mirrors: Sequence[str] = ()) -> Path:
+    """A package of a kernel from the cache, or from the archive that the index names. mirrors: as --mirror's values.
+    Raises DownloadError, or IntegrityError when the bytes are not what the signed metadata promised. One that somebody
+    named is where it is."""
     if package.archive == FILE:
         return Path(package.path)
     http = package_client(kernel, package)
-    file = cached(package_urls(kernel, package), package.digest, package.size_bytes, package.file_name, http=http)
+    file = cached(
+        package_urls(kernel, package, mirrors), package.digest, package.size_bytes, package.file_name, http=http
+    )
     return check_package(kernel, package, file)
 
 

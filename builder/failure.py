@@ -22,6 +22,7 @@ class Failure(StrEnum):
     LINK = "link"
     SYMBOL = "symbol"
     CHECK = "check"
+    WORKER = "worker"
     SYSTEM = "this machine"
     BUG = "bug in kdriver"
 

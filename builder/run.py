@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from builder.bench import Bench, StepListener
 from builder.choice import ExecutorName, Toolchains, make_toolchains
@@ -20,28 +21,35 @@ from builder.result import BuildOutcome, BuildResult
 from builder.schedule import carry_out
 from builder.signing import SigningKey, host_tools, sign_stored
 from builder.source import DriverSource, render_headers
-from builder.store import copy_out
+from builder.store import Stored, copy_out
 from kdriver.core.artifact import DriverKind
 from kdriver.core.errors import ConfigError, DownloadError, ExitCode, IntegrityError, KdriverError
 from kdriver.core.paths import cache_dir
+
+if TYPE_CHECKING:
+    from builder.cluster.client import Cluster
 
 _STALE_S = 24 * 3600.0
 _STORES = ("headers", "probes", "generated", "artifacts", "tools")
 
 ResultListener = Callable[[BuildPlan, BuildResult], None]
 """Told of each result as it comes, in the thread that called run_builds."""
+Builder = Callable[[BuildPlan, Bench], tuple[Stored, bool]]
+"""Makes the artifact of a plan, here or elsewhere: builder.one.build_one says how."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
     """jobs: builds at a time. force: build what is cached, too. out: copy artifacts there as well. fail_fast: start
-    nothing more after a failure; what waits is skipped. signing: make a signed file of each module, too."""
+    nothing more after a failure; what waits is skipped. signing: make a signed file of each module, too. mirrors: where
+    packages come from, as --mirror's values."""
 
     jobs: int = 1
     force: bool = False
     out: Path | None = None
     fail_fast: bool = False
     signing: SigningKey | None = None
+    mirrors: tuple[str, ...] = ()
 
 
 def run_builds(
@@ -52,12 +60,14 @@ def run_builds(
     toolchains: Toolchains | None = None,
     on_step: StepListener | None = None,
     on_result: ResultListener | None = None,
+    cluster: Cluster | None = None,
 ) -> tuple[BuildResult, ...]:
     """Build; the results are in the order of the plans. A failure of one plan is its result and stops no other.
 
     Raises before anything is built: ConfigError when the cache's folder is one that kbuild cannot work below,
     StepError when it cannot be written to, and what kdriver.catalogue raises when the catalogue is wrong.
     KeyboardInterrupt kills what runs; what was built until then was told to on_result, and is in the cache.
+    cluster: builds on its workers instead.
     """
     options = options or RunOptions()
     cache = cache_dir()
@@ -72,8 +82,9 @@ def run_builds(
         generated = render_headers(source, cache / "generated")
     except OSError as error:
         raise _of_the_system(error) from error
+    build = build_one if cluster is None else cluster.build
     listener = on_step or (lambda plan, step: None)
-    bench = Bench(cache, source, generated, toolchains, force=options.force, on_step=listener)
+    bench = Bench(cache, source, generated, toolchains, force=options.force, on_step=listener, mirrors=options.mirrors)
     results: dict[BuildPlan, BuildResult] = {}
 
     def tell(plan: BuildPlan, result: BuildResult) -> None:
@@ -84,11 +95,11 @@ def run_builds(
     folders = _out_folders(plans, options.out)
     carry_out(
         plans,
-        lambda plan: _run_one(plan, bench, folders.get(plan), options.signing),
+        lambda plan: _run_one(plan, bench, build, folders.get(plan), options.signing),
         jobs=options.jobs,
         fail_fast=options.fail_fast,
         tell=tell,
-        stop=toolchains.stop,
+        stop=toolchains.stop if cluster is None else cluster.stop,
     )
     return tuple(results[plan] for plan in plans)
 
@@ -107,7 +118,9 @@ def _out_folders(plans: Sequence[BuildPlan], out: Path | None) -> dict[BuildPlan
     return folders
 
 
-def _run_one(plan: BuildPlan, bench: Bench, out: Path | None, signing: SigningKey | None) -> BuildResult:
+def _run_one(
+    plan: BuildPlan, bench: Bench, build: Builder, out: Path | None, signing: SigningKey | None
+) -> BuildResult:
     """One plan to its result; the one place where any exception becomes a failed build."""
     if plan.skip:
         fields = {"reason": plan.skip, "line": plan.line, "exit_code": ExitCode.NOT_FOUND}
@@ -115,7 +128,7 @@ def _run_one(plan: BuildPlan, bench: Bench, out: Path | None, signing: SigningKe
     started = time.monotonic()
     log = bench.log(plan)
     try:
-        stored, fresh = build_one(plan, bench)
+        stored, fresh = build(plan, bench)
         path = copy_out(stored, out) if out is not None else stored.path
         outcome = BuildOutcome.BUILT if fresh else BuildOutcome.CACHED
         result = _result(plan, outcome, artifact=path, record=stored.record, log=log if log.exists() else None)

@@ -17,6 +17,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "index": ("kdriver.commands.index", "Which kernels exist, and the packages that build and boot them."),
     "build": ("kdriver.commands.build", "Build drivers for kernels."),
     "images": ("kdriver.commands.images", "What drivers are built in: make, list and carry the images."),
+    "scheduler": ("kdriver.commands.scheduler", "Hand out builds to the workers of a cluster."),
+    "worker": ("kdriver.commands.worker", "Build for a cluster."),
     "verify": ("kdriver.commands.verify", "Boot kernels in QEMU and judge their drivers."),
     "coverage": ("kdriver.commands.coverage", "Which drivers passed on which kernels."),
     "repo": ("kdriver.commands.repo", "Make a signed repository and its keys."),

@@ -17,7 +17,7 @@ from kdriver.core.errors import ExitCode
 ACTING = ("index update", "build", "verify", "repo init", "publish", "load", "unload")
 """Commands that change something and end: each can say what it would do."""
 
-NOT_A_RESULT = ("serve", "events manual")
+NOT_A_RESULT = ("serve", "scheduler", "worker", "events manual")
 """Commands that run until they are stopped and print no result, or whose result is a document in another format."""
 
 REQUIRED_CALLS = """

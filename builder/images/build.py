@@ -75,7 +75,7 @@ def build_image(
         built = image is None
         if image is None:
             on_step(plan.spec.name, "packages")
-            _build(client, plan.spec, text, base, reference, log, on_step)
+            _build(client, plan, text, base, reference, log, on_step)
             with engine_errors(f"image {reference}"):
                 image = client.images.get(reference)
         with engine_errors(f"image {reference}"):
@@ -123,9 +123,10 @@ def remove_old_images(client: DockerClient, specs: tuple[ImageSpec, ...]) -> tup
 
 
 def _build(
-    client: DockerClient, spec: ImageSpec, text: str, base: Base, reference: str, log: Path, on_step: ImageListener
+    client: DockerClient, plan: ImagePlan, text: str, base: Base, reference: str, log: Path, on_step: ImageListener
 ) -> None:
     """One run of the engine's builder; what it prints goes to the log."""
+    spec = plan.spec
     labels = {LABEL: spec.name, DOCKERFILE_LABEL: dockerfile_digest(text), BASE_LABEL: base.digest}
     printed: list[str] = []
     with engine_errors(f"image {spec.name}"), log.open("a") as out:
@@ -135,6 +136,7 @@ def _build(
             labels=labels,
             # Where the engine has no bridge, as ci/engine starts it, there is no other network.
             network_mode="host",
+            nocache=plan.force,
             rm=True,
             forcerm=True,
             decode=True,

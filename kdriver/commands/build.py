@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from kernel_index.query import KERNEL_HELP
 
 if TYPE_CHECKING:
     from builder.choice import Toolchains
+    from builder.cluster.client import Cluster
     from builder.plan import BuildPlan
     from builder.result import BuildResult
     from builder.run import RunOptions
@@ -73,12 +75,20 @@ if TYPE_CHECKING:
 )
 @click.option("--junit", type=click.Path(path_type=Path), help="Write the results to this file as JUnit XML, for CI.")
 @click.option(
+    "--mirror",
+    "mirrors",
+    multiple=True,
+    metavar="URL",
+    help="Fetch packages from this mirror and no other, as kdriver index update does: URL or ARCHIVE=URL. Repeatable.",
+)
+@click.option(
     "--executor",
-    type=click.Choice(["auto", "local", "container"]),
+    type=click.Choice(["auto", "local", "container", "cluster"]),
     default="auto",
     show_default=True,
     help="Where to compile: auto here where this machine has the kernel's own compiler, else in a build image.",
 )
+@click.option("--scheduler", metavar="ADDRESS", help="Of the cluster, for --executor cluster: tcp://HOST:8786.")
 @click.option(
     "--explain",
     is_flag=True,
@@ -102,7 +112,9 @@ def command(
     sign_cert: Path | None,
     check_reproducible: bool,
     junit: Path | None,
+    mirrors: tuple[str, ...],
     executor: str,
+    scheduler: str | None,
     explain: bool,
 ) -> int:
     """Build drivers for kernels: the module, the eBPF probe of each kernel, and the CO-RE probe once for all.
@@ -122,6 +134,7 @@ def command(
       kdriver build --distro debian12 --kernel newest
       kdriver build --distro debian12 --kind kmod -j 4 --out drivers
       kdriver build --distro debian --fail-fast --junit results.xml
+      kdriver build --distro debian --executor cluster --scheduler tcp://head:8786
       kdriver build --kernel newest --check-reproducible
       kdriver build --distro debian13 --kernel newest --explain
       kdriver build --kernel newest --sign-key key.pem --sign-cert c.der
@@ -166,15 +179,19 @@ def command(
         known_bad=load_known_bad(load_table(), known_bad),
         lacking=lacking,
     )
-    toolchains = make_toolchains(ExecutorName(executor), cache_dir())
+    if (executor == "cluster") is (scheduler is None):
+        raise click.UsageError("--executor cluster and --scheduler ADDRESS go together")
+    toolchains = make_toolchains(ExecutorName.LOCAL if scheduler else ExecutorName(executor), cache_dir())
     if explain:
-        return explain_plans(plans, toolchains, as_json=as_json, offline=dry_run)
+        return explain_plans(plans, toolchains, mirrors, as_json=as_json, offline=dry_run)
     if dry_run:
         print_plans(plans, as_json, toolchains)
         return int(ExitCode.DONE)
-    options = RunOptions(jobs or len(os.sched_getaffinity(0)), force, out, fail_fast, signing)
-    again = words_again(click.get_current_context()) if check_reproducible else None
-    results = _run(plans, source, options, toolchains, again=again, as_json=as_json, junit=junit)
+    with _cluster(scheduler, source, force=force, mirrors=mirrors) as cluster:
+        slots = cluster.slots() if cluster is not None else len(os.sched_getaffinity(0))
+        options = RunOptions(jobs or slots, force, out, fail_fast, signing, mirrors)
+        again = words_again(click.get_current_context()) if check_reproducible else None
+        results = _run(plans, source, options, toolchains, cluster=cluster, again=again, as_json=as_json, junit=junit)
     return int(exit_status(results))
 
 
@@ -183,6 +200,23 @@ _NOT_AGAIN = (
     "junit", "sign_key", "sign_cert",
 )  # fmt: skip
 """Options that say what to build and where to, and not how."""
+
+
+@contextmanager
+def _cluster(
+    address: str | None, source: DriverSource, *, force: bool, mirrors: tuple[str, ...]
+) -> Iterator[Cluster | None]:
+    """The cluster of that scheduler while the block lasts; None without one."""
+    if address is None:
+        yield None
+        return
+    from builder.cluster.client import Cluster
+
+    cluster = Cluster(address, source, force=force, mirrors=mirrors)
+    try:
+        yield cluster
+    finally:
+        cluster.close()
 
 
 def words_again(context: click.Context) -> list[str]:
@@ -219,6 +253,7 @@ def _run(
     options: RunOptions,
     toolchains: Toolchains,
     *,
+    cluster: Cluster | None,
     again: Sequence[str] | None,
     as_json: bool,
     junit: Path | None,
@@ -237,7 +272,9 @@ def _run(
                 ended.append(result)
                 shown.result(plan, result)
 
-            results = run_builds(plans, source, options, toolchains=toolchains, on_step=shown.step, on_result=on_result)
+            results = run_builds(
+                plans, source, options, toolchains=toolchains, on_step=shown.step, on_result=on_result, cluster=cluster
+            )
             if again is not None:
                 shown.say("building everything a second time, elsewhere")
                 results = reproduce(results, again, options.jobs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from builder.plan import BuildPlan
 
 
-def explain_plans(plans: Sequence[BuildPlan], toolchains: Toolchains, *, as_json: bool, offline: bool) -> int:
+def explain_plans(
+    plans: Sequence[BuildPlan], toolchains: Toolchains, mirrors: Sequence[str], *, as_json: bool, offline: bool
+) -> int:
     """Explain and print; the exit status. offline: by the index alone, without downloading headers."""
     from builder.explain import explain_builds, explain_from_index
 
@@ -34,7 +37,8 @@ def explain_plans(plans: Sequence[BuildPlan], toolchains: Toolchains, *, as_json
                 from builder.headers import prepare_headers
 
                 display.update(task, advance=1, note=plan.kernel.release)
-                return prepare_headers(plan.kernel, cache_dir() / "headers", fetch_package, unpack_package)
+                fetch = functools.partial(fetch_package, mirrors=mirrors)
+                return prepare_headers(plan.kernel, cache_dir() / "headers", fetch, unpack_package)
 
             found = explain_builds(plans, toolchains, tree_of)
     if as_json:

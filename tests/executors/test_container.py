@@ -29,7 +29,7 @@ LIMITS = Limits(memory_bytes=64 << 20, processes=40)
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """dockerd with the tiny image."""
     with (
-        shared_engine(tmp_path_factory.getbasetemp().parent / "engine") as url,
+        shared_engine(tmp_path_factory.getbasetemp()) as url,
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setenv("KDRIVER_ENGINE", url)

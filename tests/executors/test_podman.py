@@ -31,7 +31,7 @@ SPEC: ImageSpec = next(spec for spec in image_specs(load_table()) if spec.name =
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """podman's service with the tiny image under the name of CentOS 7's."""
     with (
-        shared_engine(tmp_path_factory.getbasetemp().parent / "podman", "podman") as url,
+        shared_engine(tmp_path_factory.getbasetemp(), "podman") as url,
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setenv("KDRIVER_ENGINE", url)

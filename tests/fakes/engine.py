@@ -24,10 +24,12 @@ def run_script(*words: str) -> str:
 
 
 @contextmanager
-def shared_engine(folder: Path, kind: str = "docker") -> Iterator[str]:
+def shared_engine(base: Path, kind: str = "docker") -> Iterator[str]:
     """The address of an engine that lives while anyone in the block needs it: the workers of one test run share it.
 
-    Started by the first, stopped with all that it holds by the last."""
+    base: pytest's base folder of this process, which with several workers is one of several in the run's. Started by
+    the first, stopped with all that it holds by the last."""
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"engine-{kind}"
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
         users = _count(folder, +1)

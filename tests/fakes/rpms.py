@@ -59,7 +59,8 @@ class RpmKey:
 
 @dataclass(frozen=True)
 class Built:
-    """A package to be built. files: path to content; a link is `-> target`. release: without the architecture."""
+    """A package to be built. files: path to content; a link is `-> target`. release: without the architecture.
+    tree: a folder that it installs as it is, and where."""
 
     name: str
     version: str
@@ -68,6 +69,7 @@ class Built:
     requires: tuple[str, ...] = ()
     provides: tuple[str, ...] = ()
     files: dict[str, str] = field(default_factory=dict)
+    tree: tuple[str, Path] | None = None
 
     @property
     def file_name(self) -> str:
@@ -134,6 +136,10 @@ def _spec(group: Sequence[Built], source_name: str) -> str:
             lines[at:at] = [f"Requires: {one}" for one in package.requires]
             lines[at:at] = [f"Provides: {one}" for one in package.provides]
         files.append("%files" if main else f"%files -n {package.name}")
+        if package.tree is not None:
+            where, folder = package.tree
+            install += [f"mkdir -p '%{{buildroot}}{where}'", f"cp -a '{folder}/.' '%{{buildroot}}{where}'"]
+            files.append(where)
         for path, content in package.files.items():
             install.append(f"mkdir -p %{{buildroot}}{os.path.dirname(path)}")  # noqa: PTH120
             if content.startswith("-> "):

@@ -1,0 +1,198 @@
+"""A scheduler and two worker processes, each with a cache of its own: 12 kernels are built, one worker is killed in the
+middle, and none is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from kdriver.cli import run
+from kdriver.core.errors import ExitCode
+from tests.fakes.tiny_kernel import TOY_DRIVER, BuildSite, TinyKernel, build_site
+
+pytestmark = pytest.mark.slow
+KERNELS = 12
+Capture = pytest.CaptureFixture[str]
+
+
+class Farm:
+    """The processes of a cluster; all end with the context."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self._folder = folder
+        self._environment = environment
+        self._stack = ExitStack()
+        self.workers: dict[str, subprocess.Popen[str]] = {}
+        self.address = ""
+
+    def __enter__(self) -> Farm:
+        self.scheduler = self._start("scheduler", "scheduler", "--port", "0")
+        assert self.scheduler.stdout is not None
+        self.address = self.scheduler.stdout.readline().strip()
+        assert self.address.startswith("tcp://127.0.0.1:"), (self._folder / "scheduler.log").read_text()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def worker(self, name: str, *words: str) -> None:
+        """Start a worker and wait until it is ready."""
+        cache = self._folder / f"cache-{name}"
+        environment = {"KDRIVER_CACHE": str(cache)}
+        options = ["--scheduler", self.address, "--name", name, "--executor", "local", "--death-timeout", "5"]
+        self.workers[name] = self._start(name, "worker", *options, *words, **environment)
+        log = self._folder / f"{name}.log"
+        assert waits_for(lambda: f"{name} at tcp://" in log.read_text()), log.read_text()
+
+    def built_by(self, name: str) -> int:
+        """How many artifacts a worker's own cache holds."""
+        return len(list((self._folder / f"cache-{name}" / "artifacts").glob("*/record.json")))
+
+    def kill(self, name: str) -> None:
+        """As when its machine loses power."""
+        self.workers[name].send_signal(signal.SIGKILL)
+        self.workers[name].wait()
+
+    def _start(self, name: str, *words: str, **environment: str) -> subprocess.Popen[str]:
+        log: IO[str] = self._stack.enter_context((self._folder / f"{name}.log").open("w"))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kdriver.cli", *words],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env={**os.environ, **self._environment, **environment},
+        )
+        self._stack.callback(_end, process)
+        return process
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def waits_for(condition: object, seconds: float = 120) -> bool:
+    assert callable(condition)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BuildSite]:
+    with build_site(tmp_path) as made:
+        for name, value in made.environment().items():
+            monkeypatch.setenv(name, value)
+        yield made
+
+
+@pytest.fixture
+def farm(site: BuildSite, tmp_path: Path) -> Iterator[Farm]:
+    with Farm(tmp_path, site.environment()) as made:
+        yield made
+
+
+def build(farm: Farm, *words: str) -> int:
+    where = ["--executor", "cluster", "--scheduler", farm.address]
+    return run(["build", "--driver-src", str(TOY_DRIVER), "--distro", "debian12", *where, *words])
+
+
+def results(capture: Capture) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(capture.readouterr().out)
+    return found
+
+
+def test_none_of_twelve_kernels_is_lost_when_a_worker_is_killed(site: BuildSite, farm: Farm, capsys: Capture) -> None:
+    for number in range(KERNELS):
+        site.add(TinyKernel(release=f"1.2.{number}-tiny-amd64", version=f"1.2.{number}-1"))
+    farm.worker("one", "-j", "2")
+    farm.worker("two", "-j", "2")
+    killed_after: list[int] = []
+
+    def kill() -> None:
+        if waits_for(lambda: farm.built_by("one") >= 2 and farm.built_by("two") >= 1):
+            farm.kill("one")
+            killed_after.append(len(site.artifacts()))
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    status = build(farm, "--kind", "kmod", "--json")
+    killer.join()
+    found = results(capsys)
+    assert status == ExitCode.DONE, found
+    assert killed_after and killed_after[0] < KERNELS * 2, "the worker was killed when all was done"
+    assert len(found) == KERNELS
+    assert {one["outcome"] for one in found} <= {"built", "cached"}
+    assert len({one["sha256"] for one in found}) == KERNELS
+    for one in found:
+        file = Path(one["artifact"])
+        assert file.is_relative_to(site.cache) and file.stat().st_size == one["size_bytes"]
+        assert json.loads(file.with_name("record.json").read_text())["kernel"] == one["kernel"]
+    assert farm.built_by("two") > 0
+    assert (farm._folder / "cache-two" / "headers").is_dir(), "a worker keeps its own headers"
+    assert not (site.cache / "headers").exists()
+
+    assert build(farm, "--kind", "kmod", "--json") == ExitCode.DONE
+    again = results(capsys)
+    assert [one["sha256"] for one in again] == [one["sha256"] for one in found]
+
+
+def test_a_failure_on_a_worker_is_told_as_one_here(site: BuildSite, farm: Farm, capsys: Capture) -> None:
+    source = site.driver_source()
+    (source / "kmod" / "toy.c").write_text("#error on purpose\n")
+    site.add()
+    farm.worker("one", "-j", "1")
+    where = ["--executor", "cluster", "--scheduler", farm.address]
+    words = ["build", "--driver-src", str(source), "--distro", "debian12", "--kind", "kmod", "--json", *where]
+    assert run(words) == ExitCode.BUILD
+    (found,) = results(capsys)
+    assert (found["outcome"], found["failure"]) == ("failed", "compile")
+    assert "on purpose" in found["reason"]
+    assert "on purpose" in Path(found["log"]).read_text()
+
+
+def test_a_cluster_without_a_worker_says_so_before_anything_is_submitted(
+    site: BuildSite, farm: Farm, capsys: Capture
+) -> None:
+    site.add()
+    assert build(farm) == ExitCode.SOME_FAILED
+    assert capsys.readouterr().err.splitlines() == [
+        f"kdriver: cluster {farm.address}: it has no worker",
+        f"  hint: Start one: kdriver worker --scheduler {farm.address}",
+    ]
+
+
+def test_a_scheduler_that_is_not_there_is_one_line_with_a_hint(site: BuildSite, capsys: Capture) -> None:
+    site.add()
+    words = ["build", "--driver-src", str(TOY_DRIVER), "--distro", "debian12", "--executor", "cluster"]
+    assert run([*words, "--scheduler", "tcp://127.0.0.1:9"]) == ExitCode.SOME_FAILED
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("kdriver: cluster tcp://127.0.0.1:9: its scheduler does not answer")
+    assert said[1].startswith("  hint: Start it: kdriver scheduler")
+    assert run(words) == ExitCode.USAGE
+
+
+def test_a_worker_ends_when_its_scheduler_is_gone(farm: Farm) -> None:
+    farm.worker("one")
+    farm.scheduler.send_signal(signal.SIGKILL)
+    assert farm.workers["one"].wait(120) == 0
