@@ -83,7 +83,7 @@ def carry_out(verifications: Sequence[Verification], source: DriverSource, qemu:
     from kdriver.commands.verify_report import exit_status, print_verdicts, status_line
     from kdriver.commands.verify_targets import with_checks
     from kdriver.verifier.covered import expected_seconds, split_covered
-    from kdriver.verifier.run import Bench, verify_kernels
+    from kdriver.verifier.run import Bench, sweep_workplaces, verify_kernels
 
     if source.foreign is not None:
         verifications = with_checks(verifications, source)
@@ -96,6 +96,7 @@ def carry_out(verifications: Sequence[Verification], source: DriverSource, qemu:
     if not any(one.drivers or one.missing or one.lacking for one in verifications):
         print_verdicts(kept, as_json=request.as_json)
         return exit_status(kept)
+    sweep_workplaces()
     tools = build_tools(source=source)
     seconds = expected_seconds(verifications)
     files = {driver.sha256: driver.path for one in verifications for driver in one.drivers}

@@ -26,6 +26,7 @@ from kdriver.verifier.results import GuestResult, ResultError, ResultReader
 logger = logging.getLogger(__name__)
 
 _POLL_S = 0.05
+_LEAST_FREE_BYTES = 4096
 _CONSOLE_TAIL_BYTES = 200_000
 # What a kernel prints when it breaks; the first such line tells most.
 _CRASH = re.compile(
@@ -42,6 +43,7 @@ class Ending(StrEnum):
     CRASHED = "crashed"
     TIMED_OUT = "timed out"
     QEMU_FAILED = "qemu failed"
+    """It was killed, did not start, or could not write: whatever the driver did, this is the machine's fault."""
     GARBLED = "garbled"
 
 
@@ -194,18 +196,27 @@ class _Watch:
 
     def _ending(self, status: int | None) -> tuple[Ending, str]:
         result = self.reader.result
-        if self.garbled:
+        if self.garbled and self._full_folder() is None:
             return Ending.GARBLED, self.garbled
-        if result.ended:
+        if result.ended and not self.garbled:
             return Ending.COMPLETE, ""
         crash = crash_line(self.machine.console)
+        full = self._full_folder()
+        if full is not None:
+            return Ending.QEMU_FAILED, f"no space is left in {full}"
         if self.timed_out:
             return Ending.TIMED_OUT, self.timed_out + (f"; its console says: {crash}" if crash else "")
-        if not result.release and not crash and status not in (0, None):
-            said = self.errors.read_text(errors="replace").strip().splitlines()
-            return Ending.QEMU_FAILED, said[-1] if said else f"QEMU ended with status {status}"
         stage = " ".join(part for part in (result.driver, result.stage) if part)
+        if not crash and status not in (0, None):
+            said = self.errors.read_text(errors="replace").strip().splitlines()
+            how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+            return Ending.QEMU_FAILED, said[-1] if said else f"QEMU {how} in stage {stage}"
         return Ending.CRASHED, f"the guest ended in stage {stage}: {crash or 'its console says nothing'}"
+
+    def _full_folder(self) -> Path | None:
+        """Where QEMU could not write what the guest said."""
+        folders = (self.machine.console.parent, self.machine.results.parent)
+        return next((folder for folder in folders if shutil.disk_usage(folder).free < _LEAST_FREE_BYTES), None)
 
 
 def crash_line(console: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import shutil
 import tempfile
 import threading
@@ -23,7 +24,7 @@ from kdriver.core.paths import cache_dir
 from kdriver.core.verdict import Fault, Verdict
 from kdriver.verifier.agreement import disagreements
 from kdriver.verifier.foreign import foreign_verdict
-from kdriver.verifier.guest import GuestRun, boot_guest
+from kdriver.verifier.guest import Ending, GuestRun, boot_guest
 from kdriver.verifier.image import GuestKernel
 from kdriver.verifier.judge import judge_run, verdict
 from kdriver.verifier.machine import Accelerator, MachinePlan
@@ -35,6 +36,8 @@ from kdriver.verifier.verdicts import guest_facts, not_verified, now, static_ver
 logger = logging.getLogger(__name__)
 
 _CONSOLES_KEPT = 16
+_WORKPLACE = "kdriver-verify-"
+_STALE_S = 24 * 3600.0
 _KVM_TRIAL_S = 15.0
 
 
@@ -227,9 +230,9 @@ def _boot_until_all_ran(
     verification: Verification, kernel: GuestKernel, bench: Bench
 ) -> tuple[dict[DriverKind, GuestRun], Fault, str, Path | None]:
     """Boot with all drivers; those that did not get their turn, because an earlier one broke the guest, in the next
-    boot. A boot in which none got a turn says nothing about a driver: once it is tried again, emulated and with
-    everything on the console. The result has no entry for drivers that never ran; the fault, the text and the last
-    console say why."""
+    boot. A boot in which none got a turn, or in which QEMU was killed or could not write, says nothing about a driver:
+    once it is tried again, emulated and with everything on the console. The result has no entry for drivers that were
+    not judged; the fault, the text and the last console say why."""
     guests: dict[DriverKind, GuestRun] = {}
     pending = verification.drivers
     accelerator, verbose = bench.accelerator, False
@@ -240,18 +243,28 @@ def _boot_until_all_ran(
         if guest.booted and guest.result.release != kernel.release:
             why = f"the kernel calls itself {guest.result.release}; {kernel.release} was expected"
             return guests, Fault.NO_BOOT, why, last
-        ran = [driver for driver in pending if str(driver.kind) in guest.result.runs]
+        broken = guest.ending is Ending.QEMU_FAILED
+        runs = guest.result.runs
+        ran = [one for one in pending if str(one.kind) in runs and (runs[str(one.kind)].done or not broken)]
         guests.update({driver.kind: guest for driver in ran})
         pending = tuple(driver for driver in pending if driver not in ran)
-        if not ran:
-            fault = Fault.NO_TURN if guest.booted else Fault.NO_BOOT
-            where = "no driver got its turn" if guest.booted else "the kernel never reached /init"
+        if pending and (broken or not ran):
+            fault, where = _nobodys_fault(guest)
             why = f"{where}: {guest.reason or _faults(guest)} (console: {guest.console})"
             if verbose:
                 return guests, fault, why + "; tried twice", last
             logger.warning("%s: %s; trying once more", verification.kernel, why)
             accelerator, verbose = Accelerator.TCG, True
     return guests, fault, why, last
+
+
+def _nobodys_fault(guest: GuestRun) -> tuple[Fault, str]:
+    """What kind of failure a guest is that says nothing about a driver, and its words."""
+    if guest.booted and guest.ending is Ending.QEMU_FAILED:
+        return Fault.MACHINE, "the guest's machine failed"
+    if guest.booted:
+        return Fault.NO_TURN, "no driver got its turn"
+    return Fault.NO_BOOT, "the kernel never reached /init"
 
 
 def _faults(guest: GuestRun) -> str:
@@ -291,11 +304,20 @@ def _boot(
 def try_kernel(kernel: GuestKernel, tools: GuestTools, qemu: str, accelerator: Accelerator) -> str:
     """Boot a kernel without any driver: empty when it came to its end in a few seconds, else what happened."""
     limits = replace(Limits(), boot_s=_KVM_TRIAL_S, total_s=_KVM_TRIAL_S)
-    with tempfile.TemporaryDirectory(prefix="kdriver-verify-") as name:
+    with tempfile.TemporaryDirectory(prefix=_WORKPLACE) as name:
         work = Path(name)
         machine = MachinePlan(qemu, kernel.path, work / "initramfs", work / "console", work / "results", accelerator)
         guest = boot_guest(GuestPlan(kernel, (), limits=limits), tools, machine)
     return guest.reason if not guest.result.ended else ""
+
+
+def sweep_workplaces() -> None:
+    """Remove what verifiers that were killed left behind a day ago or longer."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_WORKPLACE}*"):
+        with contextlib.suppress(OSError):
+            about = folder.stat()
+            if about.st_uid == os.getuid() and time.time() - about.st_mtime > _STALE_S:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -304,7 +326,7 @@ def _workplace(kept: Path | None) -> Iterator[Path]:
         kept.mkdir(parents=True, exist_ok=True)
         yield kept
         return
-    with tempfile.TemporaryDirectory(prefix="kdriver-verify-") as name:
+    with tempfile.TemporaryDirectory(prefix=_WORKPLACE) as name:
         yield Path(name)
 
 

@@ -20,8 +20,9 @@ GUEST_SOURCE = Path(__file__).resolve().parent.parent.parent / "driver_src" / "g
 
 
 @pytest.fixture(scope="session")
-def cloud_kernel(tmp_path_factory: pytest.TempPathFactory) -> GuestKernel:
-    """The newest kernel of Debian 12's cloud flavour: the smallest package. Downloads stay in the usual cache."""
+def cloud_package(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The newest kernel of Debian 12's cloud flavour, the smallest package, and its release. Downloads stay in the
+    usual cache."""
     index = tmp_path_factory.mktemp("index")
     argv = [sys.executable, "-m", "kdriver", "index", "update", "--distro", "debian12"]
     with pytest.MonkeyPatch.context() as patch:
@@ -31,7 +32,13 @@ def cloud_kernel(tmp_path_factory: pytest.TempPathFactory) -> GuestKernel:
     package = kernel.package(PackageRole.IMAGE)
     assert package is not None
     path = cached(package_urls(kernel, package), package.sha256, package.size_bytes, package.file_name)
-    return kernel_from_package(path, kernel.release)
+    return path, kernel.release
+
+
+@pytest.fixture(scope="session")
+def cloud_kernel(cloud_package: tuple[Path, str]) -> GuestKernel:
+    """That kernel as a guest boots it."""
+    return kernel_from_package(*cloud_package)
 
 
 @pytest.fixture(scope="session")

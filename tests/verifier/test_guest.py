@@ -106,6 +106,26 @@ def test_qemu_that_fails_is_quoted(tmp_path: Path) -> None:
     assert (guest.ending, guest.reason) == (Ending.QEMU_FAILED, "qemu: could not load kernel")
 
 
+def test_a_killed_qemu_is_the_machines_fault_in_its_stage(tmp_path: Path) -> None:
+    guest = _run(tmp_path, HELLO + """\nsay '{"driver":"kmod","stage":"cases"}'\nkill -9 $$""")
+    assert guest.ending is Ending.QEMU_FAILED
+    assert guest.reason == "QEMU was killed by signal 9 in stage kmod cases"
+
+
+@pytest.mark.root
+def test_a_full_disk_is_named_and_no_drivers_fault(tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)], check=True)
+    try:
+        qemu = write_qemu(tmp_path, HELLO + "\nhead -c 200000 /dev/zero >>$console; exit 0")
+        machine = MachinePlan(qemu, tmp_path / "kernel", tmp_path / "initramfs", small / "console", small / "results")
+        guest = run_guest(machine, SHORT)
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+    assert (guest.ending, guest.reason) == (Ending.QEMU_FAILED, f"no space is left in {small}")
+
+
 def test_a_garbled_line_ends_the_guest(tmp_path: Path) -> None:
     guest = _run(tmp_path, HELLO + "\nsay 'what?'; sleep 60")
     assert guest.ending is Ending.GARBLED

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import tempfile
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +17,15 @@ import pytest
 from kdriver.catalogue.load import load_catalogue
 from kdriver.core.artifact import DriverKind
 from kdriver.core.errors import DownloadError, ExitCode
-from kdriver.core.verdict import Outcome
+from kdriver.core.verdict import Fault, Outcome
 from kdriver.verifier.image import GuestKernel
 from kdriver.verifier.plan import DriverUnderTest, Limits
-from kdriver.verifier.run import Bench, Verification, Verified, verify_kernel, verify_kernels
+from kdriver.verifier.run import Bench, Verification, Verified, sweep_workplaces, verify_kernel, verify_kernels
 from kdriver.verifier.verdicts import qemu_version
 from tests.fakes.driver_files import driver_files
 from tests.fakes.guest_lines import RELEASE, ended, good_run, hello, write_boots
 from tests.fakes.guest_tools import FakeTools
-from tests.fakes.qemu import write_qemu
+from tests.fakes.qemu import HELLO, write_qemu
 
 KEY = f"debian/x86_64/{RELEASE}/1.2.3-1"
 CATALOGUE = load_catalogue()
@@ -119,6 +121,30 @@ def test_a_kernel_that_never_boots_is_not_verified_after_two_tries(tmp_path: Pat
             "the kernel never reached /init: the guest ended in stage boot: Kernel panic - not syncing: made up"
         )
         assert one.verdict.reason.endswith("; tried twice")
+
+
+def test_a_killed_qemu_is_tried_once_more_and_is_never_the_drivers_failure(tmp_path: Path) -> None:
+    body = f"""{HELLO.replace("1.2.3-toy", RELEASE)}
+say '{{"driver":"core","stage":"cases"}}'
+echo x >>"{tmp_path}/tries"
+kill -9 $$"""
+    qemu = write_qemu(tmp_path, body)
+    (one,) = verify_kernel(_verification(tmp_path, DriverKind.CORE), _bench(tmp_path, qemu))
+    assert (one.verdict.outcome, one.verdict.fault) == (Outcome.NOT_VERIFIED, Fault.MACHINE)
+    assert one.verdict.reason.startswith(
+        "the guest's machine failed: QEMU was killed by signal 9 in stage core cases (console: "
+    )
+    assert one.verdict.reason.endswith("; tried twice")
+    assert (tmp_path / "tries").read_text().split() == ["x", "x"]
+
+
+def test_what_a_killed_verifier_left_is_swept_the_next_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for name, age_s in (("kdriver-verify-old", 2 * 86400), ("kdriver-verify-new", 60), ("else", 2 * 86400)):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (time.time() - age_s,) * 2)
+    sweep_workplaces()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["else", "kdriver-verify-new"]
 
 
 def test_a_kernel_of_another_release_is_not_verified(tmp_path: Path) -> None:
