@@ -88,7 +88,7 @@ static const struct row rows[] = {
 	{K_GETSOCKOPT, "-1 1 2 P4/4:2 P4/4:2"},
 	{K_EXECVE, "S G G"},
 	{K_EXECVEAT, "-1 S G G 0x10000000"},
-	{K_CLONE3, "P88/88:4 1"},
+	{K_CLONE3, "P8/8:2 1"},
 	{K_PRCTL, "15 S"},
 	{K_PRCTL, "37 P4/4:2"},
 	{K_NANOSLEEP, "P16/8:2 0"},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
- * kd-cases [--list] [--only PATTERN]... [--snaplen N] [--label TEXT]: runs the event cases, each in a process of its
+ * kd-cases [--list] [--only PATTERN]... [--skip PATTERN]... [--snaplen N] [--label TEXT]: runs the event cases, each in a process of its
  * own, and prints what each event must hold, one JSON object a line. Exit status 1 when a case went wrong. The label
  * means nothing.
  */
@@ -24,11 +24,14 @@ static const struct one_case *const all_cases[] = {
 	file_cases,  io_cases,	     net_cases,	   process_cases, exec_cases,	    memory_cases,   ipc_cases,
 	misc_cases,  identity_cases, path_cases,   handle_cases,  descriptor_cases, transfer_cases, user_cases,
 	limit_cases, system_cases,   packed_cases, pointer_cases, end_cases};
-static const char *patterns[64];
-static int n_patterns;
+static const char *patterns[64], *skipped[64];
+static int n_patterns, n_skipped;
 
 static bool wanted(const char *name)
 {
+	for (int i = 0; i < n_skipped; i++)
+		if (fnmatch(skipped[i], name, 0) == 0)
+			return false;
 	for (int i = 0; i < n_patterns; i++)
 		if (fnmatch(patterns[i], name, 0) == 0)
 			return true;
@@ -87,7 +90,7 @@ static bool run_case(const struct one_case *one, bool compat)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: kd-cases [--list] [--only PATTERN]... [--snaplen N]\n");
+	fprintf(stderr, "usage: kd-cases [--list] [--only PATTERN]... [--skip PATTERN]... [--snaplen N]\n");
 	return 2;
 }
 
@@ -118,6 +121,8 @@ int main(int argc, char **argv)
 			list = true;
 		else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc && n_patterns < 64)
 			patterns[n_patterns++] = argv[++i];
+		else if (strcmp(argv[i], "--skip") == 0 && i + 1 < argc && n_skipped < 64)
+			skipped[n_skipped++] = argv[++i];
 		else if (strcmp(argv[i], "--snaplen") == 0 && i + 1 < argc)
 			snaplen = (unsigned int)strtoul(argv[++i], NULL, 10);
 		else if (strcmp(argv[i], "--label") == 0 && i + 1 < argc)

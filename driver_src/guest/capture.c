@@ -243,42 +243,43 @@ static bool tid_known(const pid_t *tids, int n, pid_t tid)
 	return false;
 }
 
-static void report_line(const char *kind, const char *what, const char *line, size_t len)
+static void report_line(const char *kind, const char *prefix, const char *what, const char *line, size_t len)
 {
-	result_printf("{\"driver\":\"%s\",\"%s\":", kind, what);
+	result_printf("{\"driver\":\"%s\",\"%s%s\":", kind, prefix, what);
 	result_raw(line, len);
 	result_raw("}", 1);
 	result_end_line();
 }
 
 /*
- * Writes what the case program expects, then the events (up to offset `end` of kd-capture's output) of the threads that
- * it names. Events of other threads are not written: the serial line is slow.
+ * Writes what the case program expects, then the events (of a part of kd-capture's output) of the threads that it names. Events of other threads are not written: the serial line is slow.
  */
-void capture_report_events(struct capture *capture, const char *kind, const char *expect_path, off_t end,
-			   long bytes_max)
+void capture_report_events(struct capture *capture, const char *kind, const struct report *report)
 {
 	static pid_t tids[MAX_TIDS];
 	unsigned long others = 0, left_out = 0;
 	struct reader *reader;
-	off_t offset = 0;
+	long bytes_max = report->bytes_max;
+	off_t offset = report->from;
 	size_t len;
 	char *line;
-	int n = 0, fd = open(expect_path, O_RDONLY | O_CLOEXEC);
+	int n = 0, fd = open(report->expect_path, O_RDONLY | O_CLOEXEC);
 
 	reader = reader_new(1, fd);
 	while (fd >= 0 && (line = reader_line(reader, &len))) {
 		pid_t tid = line_tid(line);
 
-		report_line(kind, "expect", line, len);
+		report_line(kind, report->prefix, "expect", line, len);
 		if (n < MAX_TIDS && !tid_known(tids, n, tid))
 			tids[n++] = tid;
 	}
 	if (fd >= 0)
 		close(fd);
 	fd = open(capture->output_path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		lseek(fd, offset, SEEK_SET);
 	reader = reader_new(1, fd);
-	while (fd >= 0 && offset < end && (line = reader_line(reader, &len))) {
+	while (fd >= 0 && offset < report->end && (line = reader_line(reader, &len))) {
 		offset += (off_t)len + 1;
 		if (!starts_with(line, "{\"ts\":"))
 			continue;
@@ -290,12 +291,12 @@ void capture_report_events(struct capture *capture, const char *kind, const char
 		if (bytes_max < 0)
 			left_out++;
 		else
-			report_line(kind, "event", line, len);
+			report_line(kind, report->prefix, "event", line, len);
 	}
 	if (fd >= 0)
 		close(fd);
-	result_printf("{\"driver\":\"%s\",\"reported\":{\"other_threads\":%lu,\"left_out\":%lu}}", kind, others,
-		      left_out);
+	result_printf("{\"driver\":\"%s\",\"%sreported\":{\"other_threads\":%lu,\"left_out\":%lu}}", kind,
+		      report->prefix, others, left_out);
 	result_end_line();
 	result_flush();
 }

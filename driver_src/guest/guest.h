@@ -13,6 +13,7 @@
 #define KD_MAX_DRIVERS 8
 #define KD_MAX_MODULES 32
 #define KD_MAX_WORDS 64
+#define KD_MAX_SKIPS 32
 #define KD_DETAIL 4096
 #define KD_TIMED_OUT 124
 
@@ -49,6 +50,10 @@ struct plan {
 	long buffer_bytes;
 	long small_buffer_bytes;
 	long events_bytes_max;
+	int strace; /* whether the cases run once more, under strace */
+	char strace_calls[256]; /* those that it leaves out */
+	char strace_skips[KD_MAX_SKIPS][64]; /* cases that it leaves out */
+	int n_strace_skips;
 };
 
 extern struct plan plan;
@@ -128,8 +133,18 @@ int capture_open(struct capture *capture, const struct driver *driver, const cha
 		 long limit_ms);
 int capture_command(struct capture *capture, const char *command, long limit_ms, struct tally *tallies, int n);
 int capture_close(struct capture *capture, long limit_ms);
-void capture_report_events(struct capture *capture, const char *kind, const char *expect_path, off_t end,
-			   long bytes_max);
+/* What is reported of a run of the cases: its expectations, and the events of kd-capture's output from one offset to
+ * another. prefix: of the names that both get. */
+struct report {
+	const char *prefix;
+	const char *expect_path;
+	off_t from, end;
+	long bytes_max;
+};
+void capture_report_events(struct capture *capture, const char *kind, const struct report *report);
+
+/* traced.c: the cases once more, under strace. 0, or the status of what went wrong. */
+int run_traced(struct capture *capture, const struct plan *plan, const char *kind);
 
 /* trials.c: what is tried beside the cases. Each writes its own result line; 0, or the status of what went wrong. */
 int trial_switch(struct capture *capture, const struct plan *plan, const char *kind);

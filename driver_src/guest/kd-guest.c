@@ -149,7 +149,11 @@ static int step_cases(struct capture *capture, const char *kind)
 	result_step(kind, "flush", status, now_ms() - started, detail);
 	if (status)
 		return status;
-	capture_report_events(capture, kind, expect_path, capture->read_to, plan.events_bytes_max);
+	capture_report_events(capture, kind,
+			      &(struct report){.prefix = "",
+					       .expect_path = expect_path,
+					       .end = capture->read_to,
+					       .bytes_max = plan.events_bytes_max});
 	report_stats(capture, kind, "cases");
 	return 0;
 }
@@ -254,6 +258,8 @@ static bool step_work(struct capture *capture, const char *kind)
 
 	if (plan.cost_calls <= 0) {
 		if (step_cases(capture, kind) != 0)
+			return false;
+		if (plan.strace && run_traced(capture, &plan, kind) != 0)
 			return false;
 		step_trials(capture, kind);
 		return true;

@@ -30,7 +30,7 @@ static bool plan_number(const char *name, long value)
 		{"limit_cases_ms", &plan.limit_cases},	 {"limit_flush_ms", &plan.limit_flush},
 		{"limit_unload_ms", &plan.limit_unload}, {"pressure_rounds", &plan.pressure_rounds},
 		{"overrun_calls", &plan.overrun_calls},	 {"cost_calls", &plan.cost_calls},
-		{"cost_batches", &plan.cost_batches},
+		{"cost_batches", &plan.cost_batches},	 {"strace", &plan.strace},
 	};
 	struct {
 		const char *name;
@@ -72,7 +72,8 @@ static bool driver_line(struct driver *driver, const char *line)
 	return driver->words[driver->n_words++] != NULL;
 }
 
-/* Lines: `driver KIND NAME PATH`, `module PATH`, `btf PATH`, `set NAME NUMBER`. False on a line of another shape. */
+/* Lines: `driver KIND NAME PATH`, `module PATH`, `btf PATH`, `set NAME NUMBER`, `strace_calls TEXT`, `strace_skip
+ * PATTERN`. False on a line of another shape. */
 static bool plan_line(const char *line)
 {
 	struct driver *driver = &plan.drivers[plan.n_drivers];
@@ -90,6 +91,13 @@ static bool plan_line(const char *line)
 		return true;
 	if (plan.n_modules < KD_MAX_MODULES && sscanf(line, "module %127s", plan.modules[plan.n_modules]) == 1) {
 		plan.n_modules++;
+		return true;
+	}
+	if (sscanf(line, "strace_calls %255s", plan.strace_calls) == 1)
+		return true;
+	if (plan.n_strace_skips < KD_MAX_SKIPS &&
+	    sscanf(line, "strace_skip %63s", plan.strace_skips[plan.n_strace_skips]) == 1) {
+		plan.n_strace_skips++;
 		return true;
 	}
 	return sscanf(line, "set %63s %ld", name, &value) == 2 && plan_number(name, value);

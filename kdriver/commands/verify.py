@@ -58,6 +58,11 @@ if TYPE_CHECKING:
 @click.option(
     "--module", "modules", multiple=True, help="A module of the kernel's own that the guest inserts first. Repeatable."
 )
+@click.option(
+    "--strace",
+    is_flag=True,
+    help="Run the cases once more under this machine's strace, which must agree on calls, arguments and results.",
+)
 @click.option("--keep", is_flag=True, help="Keep each guest's files beside its console log.")
 @click.option(
     "--kernel-image",
@@ -98,6 +103,7 @@ def command(
     dry_run: bool,
     as_json: bool,
     modules: tuple[str, ...],
+    strace: bool,
     keep: bool,
     kernel_image: Path | None,
     headers: tuple[Path, ...],
@@ -143,6 +149,7 @@ def command(
         name,
         btf,
         changed,
+        strace,
     )
     if kernel_image is not None:
         if not headers and artifacts is None:

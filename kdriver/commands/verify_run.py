@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Request:
     """The command line, as far as it says how. kinds: never empty. jobs: guests at a time. changed: leave out what a
-    verdict covers that still holds."""
+    verdict covers that still holds. strace: run the cases under strace, too."""
 
     kinds: tuple[DriverKind, ...]
     driver_src: Path | None
@@ -40,6 +40,7 @@ class Request:
     name: str | None = None
     btf: Path | None = None
     changed: bool = False
+    strace: bool = False
 
 
 def build_drivers(
@@ -84,6 +85,7 @@ def carry_out(verifications: Sequence[Verification], source: DriverSource, qemu:
     from kdriver.commands.verify_targets import with_checks
     from kdriver.verifier.covered import expected_seconds, split_covered
     from kdriver.verifier.run import Bench, sweep_workplaces, verify_kernels
+    from kdriver.verifier.strace_files import find_strace
 
     if source.foreign is not None:
         verifications = with_checks(verifications, source)
@@ -124,6 +126,7 @@ def carry_out(verifications: Sequence[Verification], source: DriverSource, qemu:
             _accelerator(verifications, tools, qemu, request.accel),
             limits=_limits(request.timeout_s),
             keep=request.keep,
+            strace=find_strace() if request.strace else (),
             case_set=case_set,
             catalogue_version=catalogue_version(source, generated),
             on_stage=on_stage,

@@ -21,6 +21,8 @@ Key = tuple[str, str, int]
 _NOTHING = "nothing"
 _SOMETHING = "a value"
 _LIMIT = 20
+_FEW = 20
+"""Events and parameters that runs may have apart, or a twentieth of all where that is more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +31,68 @@ class _Told:
     event: Record | None
 
 
-def disagreements(runs: Mapping[DriverKind, DriverRun]) -> dict[DriverKind, tuple[str, ...]]:
-    """By kind, where it differs from the others. Blamed are those that differ from what the cases expected, where
-    one of them did not; else those that differ from most; else all. Kinds without a complaint are left out; a single
-    run agrees with itself."""
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """What came of comparing several drivers. complaints: by kind, where it differs from the others; kinds without one
+    are left out. events: that all of them were expected to tell of. values, presences: parameters of these that were
+    compared by value, and by whether there is a value at all. alone: events that only some of the runs were expected
+    to tell of, and uncertain: parameters that one run's case had a value for and another's none."""
+
+    complaints: Mapping[DriverKind, tuple[str, ...]]
+    events: int = 0
+    values: int = 0
+    presences: int = 0
+    alone: int = 0
+    uncertain: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.events} events, {self.values} parameters by value and {self.presences} by presence"
+
+
+def compare_kinds(runs: Mapping[DriverKind, DriverRun]) -> Agreed:
+    """Compare every parameter of every event that all runs were expected to tell of. Blamed are those that differ from
+    what the cases expected, where one of them did not; else those that differ from most; else all. A single run agrees
+    with itself. Runs that have too little in common to agree are a complaint about all."""
     stories = {kind: _story(run) for kind, run in runs.items()}
     found: dict[DriverKind, list[str]] = defaultdict(list)
+    counts: dict[str, int] = defaultdict(int)
     for key in dict.fromkeys(key for story in stories.values() for key in story):
         told = {kind: story[key] for kind, story in stories.items() if key in story}
         if len(told) < len(stories):
-            continue  # cases poll now and then: one run of them made a call more often than another
-        for subject, words, right in _subjects(key, told):
+            counts["alone"] += 1  # cases poll now and then: one run of them made a call more often than another
+            continue
+        counts["event"] += 1
+        for subject, words, right, how in _subjects(key, told):
+            counts[how] += 1
             for kind in _odd_ones(words, right):
                 others = "; ".join(f"{other}: {word}" for other, word in words.items() if other is not kind)
                 found[kind].append(f"agreement: {subject}: {words[kind]} here, {others}")
-    return {kind: tuple(texts[:_LIMIT]) for kind, texts in found.items()}
+    if len(runs) > 1:
+        for text in _vacuous(counts):
+            for kind in runs:
+                found[kind].append(f"agreement: {text}")
+    return Agreed(
+        {kind: tuple(texts[:_LIMIT]) for kind, texts in found.items()},
+        counts["event"],
+        counts["value"],
+        counts["presence"],
+        counts["alone"],
+        counts["uncertain"],
+    )
+
+
+def disagreements(runs: Mapping[DriverKind, DriverRun]) -> Mapping[DriverKind, tuple[str, ...]]:
+    """By kind, where it differs from the others."""
+    return compare_kinds(runs).complaints
+
+
+def _vacuous(counts: Mapping[str, int]) -> Iterator[str]:
+    """What makes an agreement worth nothing: events or parameters that were not compared, beyond a few."""
+    if counts["alone"] > max(_FEW, counts["event"] // 20):
+        yield f"{counts['alone']} events were expected of some runs only, {counts['event']} of all"
+    compared = counts["value"] + counts["presence"]
+    if counts["uncertain"] > max(_FEW, compared // 20):
+        yield f"{counts['uncertain']} parameters were expected in one run and not in another, {compared} in all"
 
 
 def _story(run: DriverRun) -> dict[Key, _Told]:
@@ -63,20 +112,22 @@ def _story(run: DriverRun) -> dict[Key, _Told]:
     return story
 
 
-def _subjects(key: Key, told: Mapping[DriverKind, _Told]) -> Iterator[tuple[str, dict[DriverKind, str], str]]:
-    """What is compared, what each kind says of it, and what the cases expect (empty where that is not known)."""
+def _subjects(key: Key, told: Mapping[DriverKind, _Told]) -> Iterator[tuple[str, dict[DriverKind, str], str, str]]:
+    """What is compared, what each kind says of it, what the cases expect (empty where that is not known), and how."""
     case, name, _ = key
     there = {kind: "no event" if one.event is None else "an event" for kind, one in told.items()}
-    yield f"case {case}, {name}", there, "an event"
+    yield f"case {case}, {name}", there, "an event", "there"
     with_event = {kind: one for kind, one in told.items() if one.event is not None}
     params = dict.fromkeys(param for one in with_event.values() for param in _params(one.event))
     for param in params:
         expectations = [one.expected for one in with_event.values()]
         how = _comparable(param, expectations)
-        if how:
+        if how == "uncertain":
+            yield f"case {case}, {name}.{param}", {}, "", how
+        else:
             words = {kind: _word(one, param, how) for kind, one in with_event.items()}
             right = _shown(expectations[0]["params"][param]) if how == "value" else ""
-            yield f"case {case}, {name}.{param}", words, right
+            yield f"case {case}, {name}.{param}", words, right, how
 
 
 def _params(event: Record | None) -> Record:
@@ -87,13 +138,13 @@ def _params(event: Record | None) -> Record:
 
 def _comparable(param: str, expectations: list[Record]) -> str:
     """`value` where all case programs expected the same, `presence` where values differ from run to run or are not
-    checked, empty where one run's case has a value and another's none."""
+    checked, `uncertain` where one run's case has a value and another's none."""
     exact = [one["params"][param] for one in expectations if param in one.get("params", {})]
     if len(exact) < len(expectations):
         return "presence"
     if all(value == exact[0] for value in exact):
         return "value"
-    return "" if None in exact else "presence"
+    return "uncertain" if None in exact else "presence"
 
 
 def _word(told: _Told, param: str, how: str) -> str:

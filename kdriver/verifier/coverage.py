@@ -20,8 +20,8 @@ OUTSIDE = "outside"
 """The distribution of kernels that the index does not know."""
 NEVER = "never verified here"
 _STAGES = frozenset((
-    "load", "open", "cases", "flush", "switch", "pressure", "snaplen", "quit", "overrun", "reopen", "unload", "events",
-    "order", "drops", "blocks", "stats", "agreement", "check", "static", "boot", "kernel log", "kernel taint",
+    "load", "open", "cases", "flush", "strace", "switch", "pressure", "snaplen", "quit", "overrun", "reopen", "unload",
+    "events", "order", "drops", "blocks", "stats", "agreement", "check", "static", "boot", "kernel log", "kernel taint",
     "missed runs", "capture length", "entry time",
 ))  # fmt: skip
 """Words that a reason may begin with and that name its class."""

@@ -13,6 +13,7 @@ from kdriver.verifier.guest import Ending, GuestRun
 from kdriver.verifier.kernel_log import complaints, taint_complaints
 from kdriver.verifier.plan import DriverUnderTest
 from kdriver.verifier.results import DriverRun, Record, Step
+from kdriver.verifier.strace import LEFT_OUT, Agreement, agreement
 
 _TIMED_OUT = 124
 _LOAD_REFUSED = 7
@@ -26,6 +27,7 @@ _STEP_WORDS = {
     "open": "the driver could not be opened",
     "cases": "the case program failed",
     "flush": "kd-capture did not answer",
+    "strace": "the case program failed under strace",
     "switch": "switching events off and on failed",
     "pressure": "the trial under load failed",
     "snaplen": "setting the capture length failed",
@@ -56,10 +58,13 @@ class Judged:
         return self.comparison is not None
 
 
-def judge_run(driver: DriverUnderTest, guest: GuestRun, catalogue: Catalogue) -> Judged:
-    """Everything that one driver's run says about it alone. The run must be in the guest's result."""
+def judge_run(driver: DriverUnderTest, guest: GuestRun, catalogue: Catalogue, *, traced: bool = False) -> Judged:
+    """Everything that one driver's run says about it alone. The run must be in the guest's result. traced: the cases
+    had to run under strace as well."""
     run = guest.result.runs[str(driver.kind)]
     comparison = _compare(run, catalogue) if run.step("flush") else None
+    saw = run.traced
+    agreed = agreement(saw.calls, saw.events, catalogue, saw.expectations) if traced else None
     found = [
         *_steps(run),
         *_tag(Fault.TRIAL, _left_out(run)),
@@ -68,6 +73,7 @@ def judge_run(driver: DriverUnderTest, guest: GuestRun, catalogue: Catalogue) ->
         *_tag(Fault.WRONG_EVENTS, _order(run.events)),
         *_tag(Fault.LOST_EVENTS, _losses(run)),
         *_tag(Fault.TRIAL, _trials(run)),
+        *_tag(Fault.WRONG_EVENTS, _traced(run, agreed) if agreed else ()),
         *_tag(Fault.KERNEL_WARNED, (f"kernel log: {text}" for text in complaints(run.messages))),
         *_tag(
             Fault.KERNEL_WARNED,
@@ -81,7 +87,7 @@ def judge_run(driver: DriverUnderTest, guest: GuestRun, catalogue: Catalogue) ->
         tuple(dict.fromkeys(text for _, text in found)),
         comparison,
         sum(step.ms for step in run.steps) / 1000,
-        tuple(_facts(run)),
+        (*_facts(run), *(_strace_fact(agreed) if agreed else ())),
         tuple((step.name, step.status) for step in run.steps),
         tuple((step.name, step.ms / 1000) for step in run.steps),
         next((str(fault) for fault, _ in found), ""),
@@ -223,6 +229,23 @@ def _trials(run: DriverRun) -> Iterator[str]:
         yield from _differ("entry time: events that carry it", overrun["entry_asked"], overrun["entry_seen"])
         if not overrun["entry_asked"]:
             yield "entry time: no event came while it was asked for"
+
+
+def _traced(run: DriverRun, agreed: Agreement) -> Iterator[str]:
+    if run.done and not any(one.status for one in run.steps) and run.step("strace") is None:
+        yield "strace: this step never ran"
+    step = run.step("strace")
+    if step is None or step.status:
+        return  # said with the steps
+    yield from (f"strace: case {note['case']}: {note['error']}" for note in run.traced.notes)
+    if run.traced.left_out:
+        yield f"strace: {run.traced.left_out} events more than could be reported"
+    yield from (f"strace: {text}" for text in agreed.failures)
+
+
+def _strace_fact(agreed: Agreement) -> Iterator[tuple[str, str]]:
+    left_out = ", ".join(LEFT_OUT)
+    yield "strace", f"{agreed.calls} calls and {agreed.arguments} arguments agree; not run: {left_out}"
 
 
 def _differ(what: str, expected: int, seen: int) -> Iterator[str]:

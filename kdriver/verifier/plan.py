@@ -11,6 +11,8 @@ from kdriver.core.artifact import DriverKind
 from kdriver.core.errors import IntegrityError
 from kdriver.verifier.image import GuestKernel
 from kdriver.verifier.initramfs import Entry, character_device, folder, regular
+from kdriver.verifier.strace import LEFT_OUT, NOT_TRACED
+from kdriver.verifier.strace_files import StraceFiles
 
 _HOST_MARGIN_S = 20.0
 _GUEST_BTF = "/kernel.btf"
@@ -98,6 +100,7 @@ class Limits:
             "switch": self.flush_s * 5,
             "snaplen": self.flush_s * 3,
             "pressure": self.cases_s + self.flush_s,
+            "strace": self.cases_s * 4 + self.flush_s,
             "cost": self.cases_s + self.flush_s * 4,
             "quit": self.unload_s,
             "overrun": self.open_s + self.flush_s * 3 + self.unload_s,
@@ -113,7 +116,8 @@ class GuestPlan:
 
     buffer_bytes: of each CPU, while every event is expected. small_buffer_bytes: of the consumer that is to lose
     events. pressure_rounds, overrun_calls: how many calls those trials make. cost_calls: of a batch, where the guest is
-    to count what calls cost instead of running the cases; cost_batches: how many.
+    to count what calls cost instead of running the cases; cost_batches: how many. strace: the files of
+    strace, under which the cases are then run once more; empty for no such run.
     """
 
     kernel: GuestKernel
@@ -128,6 +132,7 @@ class GuestPlan:
     events_bytes_max: int = 6_000_000
     cost_calls: int = 0
     cost_batches: int = 0
+    strace: StraceFiles = ()
 
 
 def plan_text(plan: GuestPlan) -> str:
@@ -146,10 +151,14 @@ def plan_text(plan: GuestPlan) -> str:
         "events_bytes_max": plan.events_bytes_max,
         "cost_calls": plan.cost_calls,
         "cost_batches": plan.cost_batches,
+        "strace": int(bool(plan.strace)),
     }
     lines = [f"set {name} {value:.0f}" for name, value in numbers.items()]
     lines += [f"module /modules/{module.name}" for module in plan.modules]
     lines += [f"btf {_GUEST_BTF}"] if plan.btf else []
+    if plan.strace:
+        lines.append(f"strace_calls trace=!{','.join(NOT_TRACED)}")
+        lines += [f"strace_skip {pattern}" for pattern in LEFT_OUT]
     for driver in plan.drivers:
         lines.append(f"driver {driver.kind} {driver.name or '-'} {driver.guest_path}")
         if driver.check is not None:
@@ -174,6 +183,7 @@ def guest_entries(plan: GuestPlan, tools: GuestTools) -> tuple[Entry, ...]:
             regular(f"check/{file.name}", file.read_bytes(), executable=True)
             for file in dict.fromkeys(file for driver in plan.drivers if driver.check for file in driver.check.files)
         ),
+        *(regular(path, file.read_bytes(), executable=True) for path, file in plan.strace),
         *([regular(_GUEST_BTF.lstrip("/"), plan.btf.read_bytes())] if plan.btf else []),
         regular("plan", plan_text(plan).encode()),
         # The kernel opens it as standard input and output of /init, before devtmpfs is mounted.

@@ -40,6 +40,18 @@ class KernelMessage:
 
 
 @dataclass(slots=True)
+class TracedRun:
+    """The cases run once more, under strace. calls: strace's lines. events: of the threads of the cases.
+    expectations: what the cases said. notes: of cases that went wrong. left_out: events that could not be reported."""
+
+    calls: list[str] = field(default_factory=list)
+    events: list[Record] = field(default_factory=list)
+    expectations: list[Record] = field(default_factory=list)
+    notes: list[Record] = field(default_factory=list)
+    left_out: int = 0
+
+
+@dataclass(slots=True)
 class DriverRun:
     """One driver's life in the guest, as far as it came. done: the guest went on to what follows it.
 
@@ -65,6 +77,7 @@ class DriverRun:
     taint_before: int = 0
     taint_after: int = 0
     done: bool = False
+    traced: TracedRun = field(default_factory=TracedRun)
 
     def step(self, name: str) -> Step | None:
         """The step of that name, if it was taken."""
@@ -153,6 +166,14 @@ class ResultReader:
                 run.expectations.append(expectation)
             case {"expect": {"skipped": str()} | {"error": str()} | {"helpers": list()} as note}:
                 run.case_notes.append(note)
+            case {"traced_event": {"tid": int(), "name": str(), "params": dict()} as event}:
+                run.traced.events.append(event)
+            case {"traced_expect": dict() as expectation}:
+                (run.traced.notes if "error" in expectation else run.traced.expectations).append(expectation)
+            case {"traced_call": str(line)}:
+                run.traced.calls.append(line)
+            case {"traced_reported": {"left_out": int(count)}}:
+                run.traced.left_out = count
             case {"stage": str(stage)}:
                 run.stage = stage
                 self.result.stage, self.result.driver = stage, run.kind

@@ -22,7 +22,7 @@ from kdriver.core.artifact import DriverKind
 from kdriver.core.errors import KdriverError, VerifyError
 from kdriver.core.paths import cache_dir
 from kdriver.core.verdict import Fault, Verdict
-from kdriver.verifier.agreement import disagreements
+from kdriver.verifier.agreement import compare_kinds
 from kdriver.verifier.foreign import foreign_verdict
 from kdriver.verifier.guest import Ending, GuestRun, boot_guest
 from kdriver.verifier.image import GuestKernel
@@ -31,6 +31,7 @@ from kdriver.verifier.machine import Accelerator, MachinePlan
 from kdriver.verifier.plan import DriverUnderTest, GuestPlan, GuestTools, Limits
 from kdriver.verifier.results import inflated
 from kdriver.verifier.static import KernelUnderTest, static_faults
+from kdriver.verifier.strace_files import StraceFiles
 from kdriver.verifier.verdicts import guest_facts, not_verified, now, static_verdict
 
 logger = logging.getLogger(__name__)
@@ -79,7 +80,8 @@ class Verified:
 @dataclass(frozen=True, slots=True)
 class Bench:
     """What all verifications of one run share. keep: leave each guest's files beside its console log. case_set,
-    catalogue_version: what the verdicts say of the cases and of the catalogue."""
+    catalogue_version: what the verdicts say of the cases and of the catalogue. strace: its files, where the cases are
+    to run under it as well."""
 
     tools: GuestTools
     catalogue: Catalogue
@@ -89,6 +91,7 @@ class Bench:
     keep: bool = False
     case_set: str = ""
     catalogue_version: str = ""
+    strace: StraceFiles = ()
     stop: threading.Event = field(default_factory=threading.Event)
     on_stage: Callable[[str, str], None] = lambda kernel, stage: None
 
@@ -166,11 +169,11 @@ def _judge_all(verification: Verification, kernel: GuestKernel, bench: Bench) ->
     tried = replace(verification, drivers=tuple(one for one in verification.drivers if one.kind not in refused))
     guests, fault, why, last = _boot_until_all_ran(tried, kernel, bench)
     judged = {
-        kind: judge_run(_driver(verification, kind), guest, bench.catalogue)
+        kind: judge_run(_driver(verification, kind), guest, bench.catalogue, traced=bool(bench.strace))
         for kind, guest in guests.items()
         if _driver(verification, kind).check is None
     }
-    clashes = disagreements({kind: guests[kind].result.runs[str(kind)] for kind, one in judged.items() if one.compared})
+    agreed = compare_kinds({kind: guests[kind].result.runs[str(kind)] for kind, one in judged.items() if one.compared})
     found = list(refused.values())
     for driver in tried.drivers:
         if driver.kind not in guests:
@@ -191,8 +194,8 @@ def _judge_all(verification: Verification, kernel: GuestKernel, bench: Bench) ->
                 case_set=bench.case_set,
                 image_sha256=kernel.sha256,
                 catalogue=bench.catalogue_version,
-                facts=facts,
-                more_failures=clashes.get(driver.kind, ()),
+                facts=(*facts, ("agreement", str(agreed))),
+                more_failures=agreed.complaints.get(driver.kind, ()),
             )
         found.append(Verified(made, guest.console))
     return found
@@ -280,7 +283,14 @@ def _boot(
     *,
     verbose: bool,
 ) -> GuestRun:
-    plan = GuestPlan(kernel, drivers, modules=kernel.modules, btf=verification.btf, limits=bench.limits)
+    plan = GuestPlan(
+        kernel,
+        drivers,
+        modules=kernel.modules,
+        btf=verification.btf,
+        limits=bench.limits,
+        strace=bench.strace,
+    )
     logs = cache_dir() / "logs" / "verify" / verification.kernel.replace("/", "_")
     logs.mkdir(parents=True, exist_ok=True)
     stem = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")

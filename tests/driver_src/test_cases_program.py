@@ -123,7 +123,7 @@ def test_only_runs_the_named_cases(programs: Path) -> None:
 def test_bad_usage_says_how_and_exits_2(programs: Path, argv: list[str]) -> None:
     done = subprocess.run([programs / "kd-cases", *argv], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("usage: kd-cases [--list] [--only PATTERN]... [--snaplen N]")
+    assert done.stderr.startswith("usage: kd-cases [--list] [--only PATTERN]... [--skip PATTERN]... [--snaplen N]")
 
 
 @pytest.mark.root

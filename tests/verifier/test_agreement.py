@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kdriver.core.artifact import DriverKind
-from kdriver.verifier.agreement import disagreements
+from kdriver.verifier.agreement import compare_kinds, disagreements
 from kdriver.verifier.results import DriverRun
 
 KMOD, BPF, CORE = DriverKind.KMOD, DriverKind.BPF, DriverKind.CORE
@@ -105,3 +105,34 @@ def test_the_order_of_the_calls_counts_not_that_of_the_lines() -> None:
             {"ts": ts, "tid": 7, "name": "openat", "params": {"name": name}} for ts, name in ((1, "/a"), (2, "/b"))
         ]
     assert disagreements(runs) == {}
+
+
+def _many(first: int, count: int, **params: Any) -> DriverRun:
+    """A run that expects and saw `count` events of one case each."""
+    run = DriverRun("x")
+    for n in range(first, first + count):
+        run.expectations.append({"case": f"case-{n}", "event": "close", "tid": n, "params": params or {"fd": n}})
+        run.events.append({"ts": 1, "tid": n, "name": "close", "params": params or {"fd": n}})
+    return run
+
+
+def test_what_was_compared_is_counted() -> None:
+    agreed = compare_kinds({KMOD: _many(1, 50), BPF: _many(1, 50), CORE: _many(1, 50)})
+    assert (agreed.events, agreed.values, agreed.presences, agreed.complaints) == (50, 50, 0, {})
+    assert str(agreed) == "50 events, 50 parameters by value and 0 by presence"
+
+
+def test_runs_without_a_common_event_do_not_agree() -> None:
+    agreed = compare_kinds({KMOD: _many(1, 50), CORE: _many(100, 50)})
+    assert agreed.complaints == dict.fromkeys(
+        (KMOD, CORE), ("agreement: 100 events were expected of some runs only, 0 of all",)
+    )
+
+
+def test_a_few_events_of_one_run_alone_are_no_complaint() -> None:
+    assert compare_kinds({KMOD: _many(1, 50), CORE: _many(1, 60)}).complaints == {}
+
+
+def test_parameters_that_one_run_does_not_expect_are_no_agreement() -> None:
+    runs = {KMOD: _many(1, 50, name="/a"), CORE: _many(1, 50, name=None)}
+    assert "50 parameters were expected in one run and not in another" in compare_kinds(runs).complaints[KMOD][0]
