@@ -66,6 +66,13 @@
 #define KD_READ_USER_STR(to, len, from) bpf_probe_read_str(to, len, KD_LOWER_HALF(from))
 #endif
 
+/* Pointers to the current task and its registers that the verifier trusts: since 5.15, and only with type information. */
+#if defined(KD_BPF_TASK_PT_REGS__PRESENT) && defined(CONFIG_DEBUG_INFO_BTF)
+#define KD_TRUSTED 1
+#else
+#define KD_TRUSTED 0
+#endif
+
 #include "kd_bpf.h"
 #include "kd_kernel.h"
 
@@ -101,22 +108,99 @@ static KD_INLINE u64 kd_now(void)
 #endif
 }
 
+#if KD_TRUSTED
+static KD_INLINE struct task_struct *kd_trusted_task(void)
+{
+	return (struct task_struct *)bpf_get_current_task_btf();
+}
+
+static KD_INLINE struct kd_regs *kd_trusted_regs(void)
+{
+	return (struct kd_regs *)bpf_task_pt_regs((void *)kd_trusted_task());
+}
+
+static KD_INLINE u32 kd_compat_now(void)
+{
+	return kd_trusted_task()->thread_info.status & KD_TS_COMPAT;
+}
+#else
+static KD_INLINE struct task_struct *kd_trusted_task(void)
+{
+	return 0;
+}
+
+static KD_INLINE struct kd_regs *kd_trusted_regs(void)
+{
+	return 0;
+}
+
+static KD_INLINE u32 kd_compat_now(void)
+{
+	return kd_thread_is_compat(kd_task_now());
+}
+#endif
+
 /* The registers saved at the entry of the current call, for hooks that are not given them. */
 static KD_INLINE struct kd_regs *kd_saved_regs(void)
 {
-#if defined(KD_BPF_TASK_PT_REGS__PRESENT)
-	return (struct kd_regs *)bpf_task_pt_regs((void *)bpf_get_current_task_btf());
-#else
 	struct task_struct *task = kd_task_now();
 
 	return (struct kd_regs *)((char *)KD_GET(task, stack) + THREAD_SIZE - sizeof(struct kd_regs));
-#endif
 }
+
+#if defined(KD_BPF_RINGBUF__PRESENT)
+/* One ring for each possible CPU, made by the loader. */
+struct kd_ring {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__array(values, struct kd_ring);
+} kd_rings SEC(".maps");
+
+static KD_INLINE void *kd_own_ring(void)
+{
+	u32 cpu = bpf_get_smp_processor_id();
+
+	return bpf_map_lookup_elem(&kd_rings, &cpu);
+}
+
+#define KD_RESERVE 1
+
+static KD_INLINE u8 *kd_reserve(u64 size)
+{
+	void *ring = kd_own_ring();
+
+	return ring ? bpf_ringbuf_reserve(ring, size, 0) : 0;
+}
+
+/* Whoever reads the rings polls them: nobody needs to be woken. */
+static KD_INLINE void kd_commit(void *block)
+{
+	bpf_ringbuf_submit(block, BPF_RB_NO_WAKEUP);
+}
+
+static KD_INLINE long kd_output(void *ctx, void *block, u64 len)
+{
+	void *ring = kd_own_ring();
+
+	(void)ctx;
+	return ring ? bpf_ringbuf_output(ring, block, len, BPF_RB_NO_WAKEUP) : -ENOENT;
+}
+#else
+#define KD_RESERVE 0
+#define kd_reserve(size) ((u8 *)0)
+#define kd_commit(block) ((void)(block))
 
 static KD_INLINE long kd_output(void *ctx, void *block, u64 len)
 {
 	return bpf_perf_event_output(ctx, &kd_perf, BPF_F_CURRENT_CPU, block, len);
 }
+#endif
 
 #include "kd_capture.h"
 #include "kd_bpf_hooks.h"

@@ -20,6 +20,7 @@ struct kd_host {
 	bool faultable; /* tracepoints of system calls run preemptible: raw programs lose events there */
 	bool boot_clock; /* bpf_ktime_get_boot_ns */
 	bool tp_misses_counted; /* programs of tracepoints and kprobes count the runs that they missed */
+	bool built_for; /* the object is a probe for one kernel, this one */
 	bool tracefs; /* reachable; see kd_host_find_tracefs */
 };
 
@@ -66,6 +67,7 @@ struct kd_bpf_driver {
 	int clock; /* clockid_t */
 	bool raw; /* raw tracepoints, else tracepoints of tracefs */
 	bool on[KD_SLOTS];
+	struct kd_selected selected[2][KD_CALL_NUMBERS]; /* what the maps hold for exits, and for entries */
 	const char *refused[KD_SLOTS]; /* why the kernel refuses an event's program; see --skip-refused */
 	struct bpf_link *links[8]; /* by kd_point of bpf_attach.c */
 	char release[72];
@@ -78,6 +80,8 @@ struct kd_bpf_driver {
 /* Which programs are to be loaded, and as what type. */
 int kd_bpf_choose_programs(struct kd_bpf_driver *driver);
 int kd_bpf_fill_tails(struct kd_bpf_driver *driver);
+/* What the maps of the selection say before anything is selected. */
+int kd_bpf_prepare_selection(struct kd_bpf_driver *driver);
 int kd_bpf_select(struct kd_driver *base, unsigned int slot, bool on);
 void kd_bpf_detach(struct kd_driver *base);
 /* Do without the event that a refused program belongs to. False when it belongs to none. */

@@ -141,16 +141,42 @@ int kd_bpf_fill_tails(struct kd_bpf_driver *driver)
 	return 0;
 }
 
-static int write_selection(const struct kd_bpf_driver *driver, const char *map_name, __u32 key, __u32 value)
+static const char *const selections[2] = {"kd_select", "kd_select_enter"};
+
+static int write_number(const struct kd_bpf_driver *driver, unsigned int at_entry, __u32 number)
 {
-	int map = bpf_object__find_map_fd_by_name(driver->object, map_name);
+	int map = bpf_object__find_map_fd_by_name(driver->object, selections[at_entry]);
 
 	if (map < 0)
 		return -ENOENT;
-	return bpf_map_update_elem(map, &key, &value, BPF_ANY) == 0 ? 0 : -errno;
+	return bpf_map_update_elem(map, &number, &driver->selected[at_entry][number], BPF_ANY) == 0 ? 0 : -errno;
 }
 
-static int write_calls(const struct kd_bpf_driver *driver, unsigned int slot, __u32 value)
+/* A call that stands for many is never passed over at first sight; times of entry are noted of every call. */
+int kd_bpf_prepare_selection(struct kd_bpf_driver *driver)
+{
+	unsigned int at_entry;
+	int status = 0;
+	__u32 number;
+
+	for (at_entry = 0; at_entry < 2; at_entry++) {
+		if (bpf_object__find_map_fd_by_name(driver->object, selections[at_entry]) < 0)
+			continue;
+		for (number = 0; number < KD_CALL_NUMBERS && status == 0; number++) {
+			struct kd_selected *one = &driver->selected[at_entry][number];
+
+			if (number == KD_NR_I386_SOCKETCALL || number == KD_NR_I386_IPC)
+				one->compat |= KD_SELECT_LOOK;
+			if (at_entry && driver->settings.enter_time)
+				one->native |= KD_SELECT_NOTE;
+			if (one->native || one->compat)
+				status = write_number(driver, at_entry, number);
+		}
+	}
+	return status;
+}
+
+static int write_calls(struct kd_bpf_driver *driver, unsigned int slot, __u32 value)
 {
 	unsigned int compat;
 	int status = 0;
@@ -158,21 +184,35 @@ static int write_calls(const struct kd_bpf_driver *driver, unsigned int slot, __
 	for (compat = 0; compat < 2 && status == 0; compat++) {
 		const struct kd_call_desc *call = kd_calls(compat);
 
-		for (; call->name && status == 0; call++)
-			if (call->slot == slot)
-				status = write_selection(driver, call->at_entry ? "kd_select_enter" : "kd_select",
-							 call->number + (compat ? KD_CALL_COMPAT : 0), value);
+		for (; call->name && status == 0; call++) {
+			struct kd_selected *one = &driver->selected[call->at_entry][call->number];
+			__u32 *program = compat ? &one->compat : &one->native;
+
+			if (call->slot != slot)
+				continue;
+			*program = (*program & ~KD_SELECT_PROGRAM) | value;
+			status = write_number(driver, call->at_entry, call->number);
+		}
 	}
 	return status;
 }
 
-static int write_event(const struct kd_bpf_driver *driver, unsigned int slot, bool on)
+static int write_hook(const struct kd_bpf_driver *driver, __u32 hook, __u32 value)
+{
+	int map = bpf_object__find_map_fd_by_name(driver->object, "kd_select_hook");
+
+	if (map < 0)
+		return -ENOENT;
+	return bpf_map_update_elem(map, &hook, &value, BPF_ANY) == 0 ? 0 : -errno;
+}
+
+static int write_event(struct kd_bpf_driver *driver, unsigned int slot, bool on)
 {
 	__u32 value = on ? kd_event(slot)->tail + 1u : 0;
 	int hook = kd_event(slot)->hook;
 
 	if (hook >= 0)
-		return write_selection(driver, "kd_select_hook", (__u32)hook, value);
+		return write_hook(driver, (__u32)hook, value);
 	return write_calls(driver, slot, value);
 }
 

@@ -112,6 +112,7 @@ static int choose_type(struct kd_bpf_driver *driver)
 	enum kd_program_type asked = driver->options->program_type;
 	bool tracefs;
 
+	driver->host.built_for = driver->release[0];
 	if (driver->has_facts) {
 		driver->host.boot_clock = driver->facts[0];
 		driver->host.faultable = driver->facts[1];
@@ -166,15 +167,18 @@ static int write_settings(struct kd_bpf_driver *driver)
 	return bpf_map_update_elem(map, &key, &driver->settings, BPF_ANY) == 0 ? 0 : -errno;
 }
 
-/* One scratch area for each possible CPU and context; times of entry in a plain hash where no map forgets its oldest. */
+/* One state and one scratch area for each possible CPU and context; times of entry in a plain hash where no map forgets its oldest. */
 static int size_maps(struct kd_bpf_driver *driver)
 {
 	struct bpf_map *scratch = bpf_object__find_map_by_name(driver->object, "kd_scratch");
+	struct bpf_map *state = bpf_object__find_map_by_name(driver->object, "kd_state");
 	struct bpf_map *entered = bpf_object__find_map_by_name(driver->object, "kd_entered");
 	int status = 0;
 
 	if (scratch)
 		status = bpf_map__set_max_entries(scratch, driver->base.cpus * KD_CONTEXTS);
+	if (status == 0 && state)
+		status = bpf_map__set_max_entries(state, driver->base.cpus * KD_CONTEXTS);
 	if (status == 0 && entered && libbpf_probe_bpf_map_type(BPF_MAP_TYPE_LRU_HASH, NULL) <= 0)
 		status = bpf_map__set_type(entered, BPF_MAP_TYPE_HASH);
 	return status;
@@ -239,6 +243,8 @@ static int set_up(struct kd_bpf_driver *driver)
 	if (status == 0)
 		status = write_settings(driver);
 	if (status == 0)
+		status = kd_bpf_prepare_selection(driver);
+	if (status == 0)
 		status = kd_bpf_output_open(driver->output, driver->object);
 	if (status != 0)
 		return kd_fail(KD_EXIT_LOAD, kd_host_permission_hint(-status), "%s: cannot be set up: %s", driver->path,
@@ -271,22 +277,28 @@ static int bpf_drain(struct kd_driver *base, struct kd_merge *merge)
 	return kd_bpf_output_drain(((struct kd_bpf_driver *)base)->output, merge);
 }
 
+/* Adds up the counters that every state begins with. */
+static void sum_counters(const struct kd_bpf_driver *driver, unsigned long long *sums)
+{
+	const struct bpf_map *map = bpf_object__find_map_by_name(driver->object, "kd_state");
+	__u64 *state = map ? calloc(1, bpf_map__value_size(map)) : NULL;
+	__u32 key, counter;
+
+	for (key = 0; state && key < driver->base.cpus * KD_CONTEXTS; key++) {
+		if (bpf_map_lookup_elem(bpf_map__fd(map), &key, state) != 0)
+			continue;
+		for (counter = 0; counter < KD_COUNTERS; counter++)
+			sums[counter] += state[counter];
+	}
+	free(state);
+}
+
 static int bpf_stats(struct kd_driver *base, struct kd_counts *counts)
 {
 	struct kd_bpf_driver *driver = (struct kd_bpf_driver *)base;
-	int map = bpf_object__find_map_fd_by_name(driver->object, "kd_counters");
 	unsigned long long sums[KD_COUNTERS] = {0};
-	__u64 *values = calloc(base->cpus, sizeof(*values));
-	unsigned int cpu;
-	__u32 counter;
 
-	for (counter = 0; values && map >= 0 && counter < KD_COUNTERS; counter++) {
-		if (bpf_map_lookup_elem(map, &counter, values) != 0)
-			continue;
-		for (cpu = 0; cpu < base->cpus; cpu++)
-			sums[counter] += values[cpu];
-	}
-	free(values);
+	sum_counters(driver, sums);
 	counts->events = sums[KD_COUNTER_EVENTS];
 	counts->drops_buffer = sums[KD_COUNTER_DROPS_BUFFER];
 	/* Programs see a full perf buffer from 5.1 on (56201969076d); the buffer's own count covers older kernels. */

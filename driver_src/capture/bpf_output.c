@@ -117,7 +117,8 @@ int kd_bpf_output_prepare(struct kd_bpf_output **result, struct bpf_object *obje
 	output->page = (size_t)sysconf(_SC_PAGESIZE);
 	output->cpus = (unsigned int)libbpf_num_possible_cpus();
 	output->bytes = round_up(bytes, output->page);
-	output->ringbuf = rings && host->ringbuf && set_constant(object, "kd_use_ringbuf", 1) == 0;
+	/* A probe for one kernel has been told by that kernel's headers: it has rings, or no map of that name. */
+	output->ringbuf = rings && host->ringbuf && (host->built_for || set_constant(object, "kd_use_ringbuf", 1) == 0);
 	if (output->ringbuf)
 		return create_rings(output, rings);
 	return rings ? bpf_map__set_autocreate(rings, false) : 0;
@@ -151,12 +152,19 @@ static int open_rings(struct kd_bpf_output *output, struct bpf_object *object)
 	return 0;
 }
 
-/* The record is padded to eight bytes; the block says its own length, and no block is longer than its record. */
+/* A record may be longer than its block, which says its own length. */
+static __u32 block_within(const void *bytes, __u32 size)
+{
+	__u32 length = kd_block_size(bytes, size);
+
+	return length > 0 && length < size ? length : size;
+}
+
 static enum bpf_perf_event_ret on_perf_record(void *context, int cpu, struct perf_event_header *header)
 {
 	struct kd_bpf_output *output = context;
 	const unsigned char *body = (const unsigned char *)(header + 1);
-	__u32 size, length;
+	__u32 size;
 	__u64 lost;
 	int error;
 
@@ -165,10 +173,8 @@ static enum bpf_perf_event_ret on_perf_record(void *context, int cpu, struct per
 		output->lost += lost;
 	} else if (header->type == PERF_RECORD_SAMPLE) {
 		memcpy(&size, body, sizeof(size)); /* u32 size, bytes */
-		length = kd_block_size(body + sizeof(size), size);
-		if (length > 0 && length < size)
-			size = length;
-		error = kd_merge_add(output->merge, (unsigned int)cpu, body + sizeof(size), size);
+		error = kd_merge_add(output->merge, (unsigned int)cpu, body + sizeof(size),
+				     block_within(body + sizeof(size), size));
 		if (error)
 			output->error = error;
 	}
@@ -217,7 +223,8 @@ static int drain_ring(struct kd_bpf_output *output, unsigned int cpu)
 			break;
 		}
 		if (!(head & BPF_RINGBUF_DISCARD_BIT))
-			status = kd_merge_add(output->merge, cpu, record + BPF_RINGBUF_HDR_SZ, size);
+			status = kd_merge_add(output->merge, cpu, record + BPF_RINGBUF_HDR_SZ,
+					      block_within(record + BPF_RINGBUF_HDR_SZ, size));
 		at += (size + BPF_RINGBUF_HDR_SZ + 7) & ~7UL;
 		__atomic_store_n(ring->consumer, at, __ATOMIC_RELEASE);
 	}

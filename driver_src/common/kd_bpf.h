@@ -15,12 +15,16 @@
 #define KD_BLOCK_MASK 0xffff
 #define KD_CHUNK_MAX 32768 /* bytes of one read */
 #define KD_HEADER 26
-#define KD_PARAMS_MAX 33
+#define KD_PARAMS_MAX 40
+#define KD_HEAD_MAX (KD_HEADER + 2 * KD_PARAMS_MAX + 2)
+#define KD_REGS_SAVED 11
 
 #include "kd_shared.h"
 #include "kd_arch_x86.h"
 
-struct kd_scratch {
+/* What the programs of one call share: of each CPU and context one. The counters come first: user space reads them. */
+struct kd_state {
+	u64 counters[KD_COUNTERS];
 	u64 args[6];
 	s64 ret;
 	u64 time;
@@ -28,35 +32,47 @@ struct kd_scratch {
 	void *hook; /* what the hook was given: the next task, the socket */
 	u32 call; /* number of the call */
 	u32 compat; /* a call of i386; see KD_COMPAT_LOST */
+	u32 head; /* bytes of the block before its first value */
 	u32 off;
 	u32 snaplen;
 	u32 with_enter_time;
 	u32 unreadable;
 	u64 forgotten; /* see kd_forget() */
 	u64 vector[32]; /* see kd_vector_area() */
-	struct kd_regs regs;
-	u8 block[KD_BLOCK_MASK + 1 + KD_CHUNK_MAX];
+	u64 saved[KD_REGS_SAVED]; /* see kd_set_args() */
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, KD_CONTEXTS); /* the loader makes it KD_CONTEXTS for each possible CPU */
 	__type(key, u32);
+	__type(value, struct kd_state);
+} kd_state SEC(".maps");
+
+/* Where a block is built that is handed over whole; as many as there are states. */
+struct kd_scratch {
+	u8 block[KD_BLOCK_MASK + 1 + KD_CHUNK_MAX + KD_HEAD_MAX];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, KD_CONTEXTS);
+	__type(key, u32);
 	__type(value, struct kd_scratch);
 } kd_scratch SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, KD_CALL_TABLE);
+	__uint(max_entries, KD_CALL_NUMBERS);
 	__type(key, u32);
-	__type(value, u32);
+	__type(value, struct kd_selected);
 } kd_select SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, KD_CALL_TABLE);
+	__uint(max_entries, KD_CALL_NUMBERS);
 	__type(key, u32);
-	__type(value, u32);
+	__type(value, struct kd_selected);
 } kd_select_enter SEC(".maps");
 
 struct {
@@ -72,13 +88,6 @@ struct {
 	__type(key, u32);
 	__type(value, struct kd_settings);
 } kd_settings SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, KD_COUNTERS);
-	__type(key, u32);
-	__type(value, u64);
-} kd_counters SEC(".maps");
 
 /* The call that a thread entered last. */
 struct kd_entry {
@@ -117,73 +126,87 @@ struct {
 	__type(value, u32);
 } kd_perf SEC(".maps");
 
-/* A block that is being filled; a local variable, so that constant offsets fold. */
+/*
+ * A block that is being filled; a local variable, so that constant offsets fold. off counts from the first value: it is known at
+ * compile time until a value's length is not.
+ */
 struct kd_fill {
-	struct kd_scratch *scratch;
-	struct task_struct *task;
+	struct kd_state *state;
+	u8 *block;
+	u8 *values;
 	u32 off;
 	u32 param;
 	u32 start;
 	u32 snaplen;
 };
 
-/* Values of compat in the scratch area: 0, not 0 for a call of i386, and for a sub-call of socketcall or ipc these. */
+/* Values of compat in the state: 0, not 0 for a call of i386, and for a sub-call of socketcall or ipc these. */
 #define KD_COMPAT_UNPACKED 0x100
 #define KD_COMPAT_LOST 0x200 /* its arguments cannot be read */
 
-static KD_INLINE void kd_count_more(u32 counter, u64 more)
+static KD_INLINE u32 kd_own_key(u32 context)
 {
-	u64 *value = bpf_map_lookup_elem(&kd_counters, &counter);
-
-	if (value)
-		*value += more;
+	return bpf_get_smp_processor_id() * KD_CONTEXTS + context;
 }
 
-static KD_INLINE void kd_count(u32 counter)
+static KD_INLINE struct kd_state *kd_state_of(u32 context)
 {
-	kd_count_more(counter, 1);
+	u32 key = kd_own_key(context);
+
+	return bpf_map_lookup_elem(&kd_state, &key);
 }
 
-static KD_INLINE struct kd_scratch *kd_scratch_of(u32 context)
+static KD_INLINE u8 *kd_block_of(u32 key)
 {
-	u32 key = bpf_get_smp_processor_id() * KD_CONTEXTS + context;
+	struct kd_scratch *scratch = bpf_map_lookup_elem(&kd_scratch, &key);
 
-	return bpf_map_lookup_elem(&kd_scratch, &key);
+	return scratch ? scratch->block : 0;
 }
 
 static KD_INLINE u64 kd_arg(const struct kd_fill *c, u32 n)
 {
-	return c->scratch->args[n];
+	return c->state->args[n];
 }
 
 static KD_INLINE s64 kd_ret(const struct kd_fill *c)
 {
-	return c->scratch->ret;
+	return c->state->ret;
 }
 
 static KD_INLINE u32 kd_call_nr(const struct kd_fill *c)
 {
-	return c->scratch->call;
+	return c->state->call;
 }
 
 static KD_INLINE int kd_is_compat(const struct kd_fill *c)
 {
-	return c->scratch->compat != 0;
+	return c->state->compat != 0;
 }
 
+static KD_INLINE struct task_struct *kd_task_now(void);
+static KD_INLINE struct task_struct *kd_trusted_task(void);
+
+/* Asked for where it is needed: most events say nothing of the task. */
 static KD_INLINE struct task_struct *kd_task(const struct kd_fill *c)
 {
-	return c->task;
+	(void)c;
+	return kd_task_now();
+}
+
+static KD_INLINE struct task_struct *kd_task_trusted(const struct kd_fill *c)
+{
+	(void)c;
+	return KD_TRUSTED ? kd_trusted_task() : kd_task_now();
 }
 
 static KD_INLINE u32 kd_hook_next_tid(const struct kd_fill *c)
 {
-	return (u32)(u64)c->scratch->hook;
+	return (u32)(u64)c->state->hook;
 }
 
 static KD_INLINE struct sock *kd_hook_sock(const struct kd_fill *c)
 {
-	return (struct sock *)c->scratch->hook;
+	return (struct sock *)c->state->hook;
 }
 
 /* Kernel memory: KD_GET yields a field, KD_ADDR its address. Both follow CO-RE relocations where the type carries them. */
@@ -192,6 +215,23 @@ static KD_INLINE struct sock *kd_hook_sock(const struct kd_fill *c)
 	({                                                                                \
 		typeof((pointer)->field) kd_value_;                                       \
 		KD_READ_KERNEL((void *)&kd_value_, sizeof(kd_value_), &(pointer)->field); \
+		kd_value_;                                                                \
+	})
+/* The same of kd_task_trusted(), and of what that leads to by pointers to structures: without a helper where KD_TRUSTED. */
+#define KD_LOAD(pointer, field)                               \
+	({                                                    \
+		typeof(pointer) kd_from_ = (pointer);         \
+		typeof(kd_from_->field) kd_loaded_;           \
+		if (KD_TRUSTED)                               \
+			kd_loaded_ = kd_from_->field;         \
+		else                                          \
+			kd_loaded_ = KD_GET(kd_from_, field); \
+		kd_loaded_;                                   \
+	})
+#define KD_AT(array, index)                                                               \
+	({                                                                                \
+		typeof(*(array)) kd_value_ = 0;                                           \
+		KD_READ_KERNEL((void *)&kd_value_, sizeof(kd_value_), &(array)[(index)]); \
 		kd_value_;                                                                \
 	})
 /* Every read is probed here. */
@@ -213,8 +253,8 @@ static KD_INLINE int kd_read_user(void *to, u64 from, u32 len)
  */
 static KD_INLINE u64 kd_forget(struct kd_fill *c, u64 value)
 {
-	*(volatile u64 *)&c->scratch->forgotten = value;
-	return *(volatile u64 *)&c->scratch->forgotten;
+	*(volatile u64 *)&c->state->forgotten = value;
+	return *(volatile u64 *)&c->state->forgotten;
 }
 
 /* Where the block continues; a constant offset needs no mask. */
@@ -224,7 +264,7 @@ static KD_INLINE u8 *kd_at(struct kd_fill *c)
 
 	if (!__builtin_constant_p(off))
 		asm volatile("%0 &= 0xffff" : "+r"(off));
-	return c->scratch->block + off;
+	return c->values + off;
 }
 
 static KD_INLINE void kd_advance(struct kd_fill *c, u64 len)
@@ -237,13 +277,13 @@ static KD_INLINE void kd_advance(struct kd_fill *c, u64 len)
 
 static KD_INLINE int kd_full(struct kd_fill *c, u64 more)
 {
-	return c->off + more > KD_BLOCK_MASK;
+	return c->off + more > KD_BLOCK_MASK - KD_HEAD_MAX;
 }
 
 /* Room for up to 16 segments of a vector, 256 bytes. */
 static KD_INLINE u64 *kd_vector_area(struct kd_fill *c)
 {
-	return c->scratch->vector;
+	return c->state->vector;
 }
 
 /* Read 1 to 256 bytes of user memory into that room. */
@@ -251,7 +291,7 @@ static KD_INLINE int kd_read_user_vector(struct kd_fill *c, u64 from, u64 len)
 {
 	len = kd_forget(c, len - 1);
 	asm volatile("%0 &= 0xff" : "+r"(len));
-	return KD_READ_USER(c->scratch->vector, len + 1, (void *)from) ? -EFAULT : 0;
+	return KD_READ_USER(c->state->vector, len + 1, (void *)from) ? -EFAULT : 0;
 }
 
 #define KD_PUT(bits)                                                      \
@@ -275,14 +315,14 @@ static KD_INLINE void kd_param_begin(struct kd_fill *c)
 
 static KD_INLINE void kd_param_end(struct kd_fill *c)
 {
-	*(u16 *)(c->scratch->block + KD_HEADER + 2 * c->param) = (u16)(c->off - c->start);
+	*(u16 *)(c->block + KD_HEADER + 2 * c->param) = (u16)(c->off - c->start);
 	c->param += 1;
 }
 
 static KD_INLINE void kd_param_abandon(struct kd_fill *c)
 {
 	c->off = c->start;
-	c->scratch->unreadable += 1;
+	c->state->unreadable += 1;
 	kd_param_end(c);
 }
 

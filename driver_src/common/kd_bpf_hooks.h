@@ -5,76 +5,164 @@
  * Each hook comes as a raw tracepoint and as a classic one; the loader takes the raw one, but for kernels whose system call tracepoints may
  * be preempted: there raw programs miss calls (bpf_prog_info.recursion_misses counts them) and classic ones do not. Calls are
  * selected by one look-up, whose value is the program to go on with.
+ *
+ * A probe defines besides its primitives: KD_TRUSTED, whether kd_trusted_regs() gives the current call's registers so that they can be
+ * loaded without a helper; kd_compat_now(), whether the current call is one of i386; kd_saved_regs() for kernels without the former;
+ * KD_RESERVE, kd_reserve() and kd_commit(), where a block can be built in the ring.
  */
 #ifndef KD_BPF_HOOKS_H
 #define KD_BPF_HOOKS_H
 
 #include "kd_subcalls.h"
 
+/* An event that is given up. Rare enough to look its counter up; whoever counts adds all of them. */
 static KD_INLINE int kd_abort(void)
 {
-	kd_count(KD_COUNTER_DROPS_SCRATCH);
+	struct kd_state *s = kd_state_of(KD_CONTEXT_CALL);
+
+	if (s)
+		s->counters[KD_COUNTER_DROPS_SCRATCH] += 1;
 	return 0;
+}
+
+static KD_INLINE void kd_head(struct kd_fill *c, u16 id, u32 nparams)
+{
+	struct kd_state *s = c->state;
+
+	*(u64 *)(c->block + 0) = s->time;
+	*(u64 *)(c->block + 8) = (u32)bpf_get_current_pid_tgid();
+	*(u16 *)(c->block + 20) = id;
+	*(u32 *)(c->block + 22) = nparams + s->with_enter_time;
+}
+
+/* Where values begin: one length more in the table when the time of the entry was asked for. */
+static KD_INLINE u8 *kd_values(struct kd_state *s, u8 *block, u32 nparams)
+{
+	u64 more = s->with_enter_time;
+
+	asm volatile("%0 &= 1" : "+r"(more));
+	return block + KD_HEADER + 2 * nparams + 2 * more;
+}
+
+static KD_INLINE void kd_resume(struct kd_fill *c, struct kd_state *s, u8 *block, u32 nparams)
+{
+	c->state = s;
+	c->block = block;
+	c->values = kd_values(s, block, nparams);
+	c->snaplen = s->snaplen;
 }
 
 /* The first part of an event: header, room for the table of lengths. */
 static KD_INLINE int kd_begin(struct kd_fill *c, u32 context, u16 id, u32 nparams)
 {
-	struct kd_scratch *s = kd_scratch_of(context);
+	u32 key = kd_own_key(context);
+	struct kd_state *s = bpf_map_lookup_elem(&kd_state, &key);
+	u8 *block = kd_block_of(key);
 
-	if (!s)
+	if (!s || !block)
 		return -ENOSPC;
-	nparams += s->with_enter_time ? 1 : 0;
-	*(u64 *)(s->block + 0) = s->time;
-	*(u64 *)(s->block + 8) = (u32)bpf_get_current_pid_tgid();
-	*(u16 *)(s->block + 20) = id;
-	*(u32 *)(s->block + 22) = nparams;
-	c->scratch = s;
-	c->task = kd_task_now();
-	c->off = KD_HEADER + 2 * nparams;
+	kd_resume(c, s, block, nparams);
+	c->off = 0;
 	c->param = 0;
-	c->snaplen = s->snaplen;
+	kd_head(c, id, nparams);
 	return 0;
 }
 
 static KD_INLINE void kd_pause(struct kd_fill *c)
 {
-	c->scratch->off = c->off;
+	c->state->off = c->off;
 }
 
 static KD_INLINE int kd_continue(struct kd_fill *c, u32 context, u32 nparams, u32 first)
 {
-	struct kd_scratch *s = kd_scratch_of(context);
+	u32 key = kd_own_key(context);
+	struct kd_state *s = bpf_map_lookup_elem(&kd_state, &key);
+	u8 *block = kd_block_of(key);
 
-	if (!s)
+	if (!s || !block)
 		return -ENOSPC;
-	c->scratch = s;
-	c->task = kd_task_now();
+	kd_resume(c, s, block, nparams);
 	c->off = s->off;
 	c->param = first;
-	c->snaplen = s->snaplen;
 	return 0;
+}
+
+/* The time of the entry, as one more parameter. */
+static KD_INLINE int kd_push_enter_time(struct kd_fill *c)
+{
+	return c->state->enter_time ? kd_push_u64(c, c->state->enter_time) : kd_push_empty(c);
 }
 
 /* Add the time of the entry when it was asked for, close the header, hand the block over. */
 static KD_INLINE int kd_submit(void *ctx, struct kd_fill *c, u32 nparams)
 {
-	struct kd_scratch *s = c->scratch;
+	struct kd_state *s = c->state;
 	u64 len;
 
-	if (s->with_enter_time && (s->enter_time ? kd_push_u64(c, s->enter_time) : kd_push_empty(c)))
+	if (s->with_enter_time && kd_push_enter_time(c))
 		return kd_abort();
-	if (s->unreadable)
-		kd_count_more(KD_COUNTER_UNREADABLE, s->unreadable);
-	len = c->off;
-	*(u32 *)(s->block + 16) = len;
+	s->counters[KD_COUNTER_UNREADABLE] += s->unreadable;
+	len = KD_HEADER + 2 * nparams + 2 * s->with_enter_time + c->off;
+	*(u32 *)(c->block + 16) = len;
 	asm volatile("%0 &= 0xffff" : "+r"(len));
-	kd_count(kd_output(ctx, s->block, len) ? KD_COUNTER_DROPS_BUFFER : KD_COUNTER_EVENTS);
+	if (kd_output(ctx, c->block, len))
+		s->counters[KD_COUNTER_DROPS_BUFFER] += 1;
+	else
+		s->counters[KD_COUNTER_EVENTS] += 1;
+	return 0;
+}
+
+#define KD_ENTER_BYTES 10 /* that the time of the entry takes: a length and a value */
+
+/*
+ * An event whose values all have sizes that are known (bytes: their sum) is built in the ring itself, where the kernel has ring
+ * buffers. 0, or -ENOSPC when it is full, which is counted. The record has room for the time of the entry, whether it is used or not:
+ * the block says its own length.
+ */
+static KD_INLINE int kd_begin_fixed(struct kd_fill *c, u32 context, u16 id, u32 nparams, u32 bytes)
+{
+	u32 size = KD_HEADER + 2 * nparams + bytes;
+	u32 key = kd_own_key(context);
+	struct kd_state *s = bpf_map_lookup_elem(&kd_state, &key);
+	u8 *block;
+
+	if (!s)
+		return -ENOSPC;
+	block = KD_RESERVE ? kd_reserve(size + KD_ENTER_BYTES) : kd_block_of(key);
+	if (!block) {
+		s->counters[KD_COUNTER_DROPS_BUFFER] += 1;
+		return -ENOSPC;
+	}
+	kd_resume(c, s, block, nparams);
+	c->off = 0;
+	c->param = 0;
+	kd_head(c, id, nparams);
+	return 0;
+}
+
+static KD_INLINE int kd_submit_fixed(void *ctx, struct kd_fill *c, u32 nparams)
+{
+	struct kd_state *s = c->state;
+	u32 len = KD_HEADER + 2 * nparams + c->off;
+
+	if (!KD_RESERVE)
+		return kd_submit(ctx, c, nparams);
+	if (s->with_enter_time) {
+		u64 time = s->enter_time;
+
+		*(u16 *)(c->block + KD_HEADER + 2 * nparams) = time ? 8 : 0;
+		*(u64 *)(c->values + c->off) = time;
+		len += time ? 10 : 2;
+	}
+	*(u32 *)(c->block + 16) = len;
+	s->counters[KD_COUNTER_UNREADABLE] += s->unreadable;
+	kd_commit(c->block);
+	s->counters[KD_COUNTER_EVENTS] += 1;
 	return 0;
 }
 
 /* A sub-call whose arguments cannot be read: what it returned, and nothing else of it. */
-static KD_INLINE int kd_submit_lost(void *ctx, struct kd_fill *c, u32 nparams, int at_exit)
+static KD_INLINE int kd_submit_lost(void *ctx, struct kd_fill *c, u32 nparams, int at_exit, int fixed)
 {
 	u32 i;
 
@@ -83,11 +171,11 @@ static KD_INLINE int kd_submit_lost(void *ctx, struct kd_fill *c, u32 nparams, i
 	KD_UNROLL
 	for (i = at_exit ? 1 : 0; i < nparams; i++)
 		kd_push_empty(c);
-	c->scratch->unreadable += nparams - (at_exit && nparams);
-	return kd_submit(ctx, c, nparams);
+	c->state->unreadable += nparams - (at_exit && nparams);
+	return fixed ? kd_submit_fixed(ctx, c, nparams) : kd_submit(ctx, c, nparams);
 }
 
-static KD_INLINE int kd_prepare(struct kd_scratch *s, int is_call)
+static KD_INLINE int kd_prepare(struct kd_state *s, int is_call)
 {
 	u32 zero = 0;
 	struct kd_settings *settings = bpf_map_lookup_elem(&kd_settings, &zero);
@@ -97,7 +185,6 @@ static KD_INLINE int kd_prepare(struct kd_scratch *s, int is_call)
 	s->time = kd_now() + settings->boot_time_ns;
 	s->snaplen = settings->snaplen;
 	s->unreadable = 0;
-	s->enter_time = 0;
 	s->with_enter_time = is_call && settings->enter_time;
 	return 0;
 }
@@ -125,25 +212,34 @@ static KD_INLINE u64 kd_take_entry(u32 key)
 	return time;
 }
 
-static KD_INLINE void kd_set_args(struct kd_scratch *s, u32 compat)
-{
-	struct kd_regs *regs = &s->regs;
+#define KD_SET_ARGS(s, regs, compat)                    \
+	do {                                            \
+		if (compat) {                           \
+			(s)->args[0] = (u32)(regs)->bx; \
+			(s)->args[1] = (u32)(regs)->cx; \
+			(s)->args[2] = (u32)(regs)->dx; \
+			(s)->args[3] = (u32)(regs)->si; \
+			(s)->args[4] = (u32)(regs)->di; \
+			(s)->args[5] = (u32)(regs)->bp; \
+		} else {                                \
+			(s)->args[0] = (regs)->di;      \
+			(s)->args[1] = (regs)->si;      \
+			(s)->args[2] = (regs)->dx;      \
+			(s)->args[3] = (regs)->r10;     \
+			(s)->args[4] = (regs)->r8;      \
+			(s)->args[5] = (regs)->r9;      \
+		}                                       \
+	} while (0)
 
-	if (compat) {
-		s->args[0] = (u32)regs->bx;
-		s->args[1] = (u32)regs->cx;
-		s->args[2] = (u32)regs->dx;
-		s->args[3] = (u32)regs->si;
-		s->args[4] = (u32)regs->di;
-		s->args[5] = (u32)regs->bp;
-		return;
-	}
-	s->args[0] = regs->di;
-	s->args[1] = regs->si;
-	s->args[2] = regs->dx;
-	s->args[3] = regs->r10;
-	s->args[4] = regs->r8;
-	s->args[5] = regs->r9;
+/* The part of the saved registers that holds arguments, bp to di, read at once and then addressed as if all were there. */
+static KD_INLINE int kd_read_args(struct kd_state *s, struct kd_regs *regs, u32 compat)
+{
+	struct kd_regs *saved = (struct kd_regs *)((u8 *)s->saved - __builtin_offsetof(struct kd_regs, bp));
+
+	if (kd_read_kernel(s->saved, &regs->bp, sizeof(s->saved)))
+		return -EFAULT;
+	KD_SET_ARGS(s, saved, compat);
+	return 0;
 }
 
 /* Which call of i386 it is: the sub-call of socketcall and ipc. What we number ourselves nobody calls by that number. */
@@ -161,7 +257,7 @@ static KD_INLINE u32 kd_compat_call(u32 call, const struct kd_regs *regs)
 }
 
 /* The arguments of a sub-call in the place of those of its multiplexed call. */
-static KD_INLINE u32 kd_unpack(struct kd_scratch *s, u32 call)
+static KD_INLINE u32 kd_unpack(struct kd_state *s, u32 call)
 {
 	u64 given[5];
 	u32 i;
@@ -172,45 +268,6 @@ static KD_INLINE u32 kd_unpack(struct kd_scratch *s, u32 call)
 	return kd_unpack_subcall(call, given, s->args) ? KD_COMPAT_LOST : KD_COMPAT_UNPACKED;
 }
 
-/* A call at its exit or entry: go on with its event's program when it is selected. */
-static KD_INLINE int kd_call(void *ctx, void *selection, u64 call, s64 ret, struct kd_regs *regs, int at_exit)
-{
-	u32 compat = kd_thread_is_compat(kd_task_now());
-	struct kd_scratch *s;
-	u32 number = call;
-	u32 *selected;
-	u32 key;
-
-	if (call >= KD_CALL_NUMBERS)
-		return 0;
-	if (at_exit && call == KD_NATIVE_EXECVE)
-		compat = 0;
-	if (compat) {
-		if (!regs)
-			regs = kd_saved_regs();
-		call = kd_compat_call(number, regs);
-	}
-	key = compat ? call + KD_CALL_COMPAT : call;
-	selected = bpf_map_lookup_elem(selection, &key);
-	if (!selected || !*selected)
-		return 0;
-	s = kd_scratch_of(KD_CONTEXT_CALL);
-	if (!s || kd_prepare(s, 1))
-		return kd_abort();
-	if (s->with_enter_time)
-		s->enter_time = at_exit ? kd_take_entry(compat ? number + KD_CALL_COMPAT : number) : s->time;
-	if (!regs)
-		regs = kd_saved_regs();
-	if (kd_read_kernel(&s->regs, regs, sizeof(s->regs)))
-		return kd_abort();
-	kd_set_args(s, compat);
-	s->ret = ret;
-	s->call = call;
-	s->compat = compat && kd_is_multiplexed(number) ? kd_unpack(s, number) : compat;
-	bpf_tail_call(ctx, &kd_tail, *selected - 1);
-	return kd_abort();
-}
-
 /* Of every call, selected or not: an entry that is not overwritten would be taken for a later one's. */
 static KD_INLINE void kd_note_entry(u64 call)
 {
@@ -219,11 +276,65 @@ static KD_INLINE void kd_note_entry(u64 call)
 	struct kd_settings *settings = bpf_map_lookup_elem(&kd_settings, &zero);
 	struct kd_entry entry;
 
-	if (!settings || !settings->enter_time)
+	if (!settings)
 		return;
 	entry.time = kd_now() + settings->boot_time_ns;
-	entry.call = kd_entry_call(kd_thread_is_compat(kd_task_now()) ? call + KD_CALL_COMPAT : call);
+	entry.call = kd_entry_call(kd_compat_now() ? call + KD_CALL_COMPAT : call);
 	bpf_map_update_elem(&kd_entered, &tid, &entry, BPF_ANY);
+}
+
+/*
+ * A call at its exit or entry: go on with its event's program when it is selected. What is not costs one look-up. given: the saved
+ * registers where the hook got them, used where the kernel gives no better way to them (KD_TRUSTED).
+ */
+static KD_INLINE int kd_call(void *ctx, void *selection, u64 number, s64 ret, struct kd_regs *given, int at_exit)
+{
+	struct kd_selected *selected;
+	struct kd_state *s;
+	u32 key = number, compat, program;
+
+	if (number >= KD_CALL_NUMBERS)
+		return 0;
+	selected = bpf_map_lookup_elem(selection, &key);
+	if (!selected || !*(u64 *)selected)
+		return 0;
+	program = selected->native;
+	if (!at_exit && (program & KD_SELECT_NOTE))
+		kd_note_entry(number);
+	compat = kd_compat_now();
+	if (at_exit && number == KD_NATIVE_EXECVE)
+		compat = 0;
+	if (!KD_TRUSTED && !given)
+		given = kd_saved_regs();
+	if (compat) {
+		program = selected->compat;
+		key = kd_compat_call(number, KD_TRUSTED ? kd_trusted_regs() : given);
+		if (key != number) {
+			selected = bpf_map_lookup_elem(selection, &key);
+			program = selected ? selected->compat : 0;
+		}
+	}
+	program &= KD_SELECT_PROGRAM;
+	if (!program)
+		return 0;
+	s = kd_state_of(KD_CONTEXT_CALL);
+	if (!s || kd_prepare(s, 1))
+		return kd_abort();
+	s->enter_time = 0;
+	if (s->with_enter_time)
+		s->enter_time = at_exit ? kd_take_entry(compat ? number + KD_CALL_COMPAT : number) : s->time;
+	if (KD_TRUSTED) {
+		struct kd_regs *regs = kd_trusted_regs();
+
+		KD_SET_ARGS(s, regs, compat);
+	} else if (kd_read_args(s, given, compat)) {
+		return kd_abort();
+	}
+	s->ret = ret;
+	s->call = key;
+	s->compat = compat && kd_is_multiplexed(number) ? kd_unpack(s, number) : compat;
+	bpf_tail_call(ctx, &kd_tail, program - 1);
+	return kd_abort();
 }
 
 /* Fields of the classic tracepoints raw_syscalls:sys_enter and sys_exit: 8 bytes of header, then id and ret. */
@@ -254,7 +365,9 @@ int kd_exit_raw(struct kd_raw_args *ctx)
 	struct kd_regs *regs = (struct kd_regs *)ctx->args[0];
 	u64 call = 0;
 
-	if (kd_read_kernel(&call, &regs->orig_ax, sizeof(call)))
+	if (KD_TRUSTED)
+		call = kd_trusted_regs()->orig_ax;
+	else if (kd_read_kernel(&call, &regs->orig_ax, sizeof(call)))
 		return 0;
 	return kd_call(ctx, &kd_select, call, ctx->args[1], regs, 1);
 }
@@ -268,27 +381,23 @@ int kd_exit_tp(struct kd_tp_call *ctx)
 SEC("raw_tp/sys_enter")
 int kd_enter_raw(struct kd_raw_args *ctx)
 {
-	struct kd_regs *regs = (struct kd_regs *)ctx->args[0];
-
-	kd_note_entry(ctx->args[1]);
-	return kd_call(ctx, &kd_select_enter, ctx->args[1], 0, regs, 0);
+	return kd_call(ctx, &kd_select_enter, ctx->args[1], 0, (struct kd_regs *)ctx->args[0], 0);
 }
 
 SEC("tp/raw_syscalls/sys_enter")
 int kd_enter_tp(struct kd_tp_call *ctx)
 {
-	kd_note_entry(ctx->id);
 	return kd_call(ctx, &kd_select_enter, ctx->id, 0, 0, 0);
 }
 
 static KD_INLINE int kd_hook(void *ctx, u32 hook, u32 context, void *given, void *array)
 {
 	u32 *selected = bpf_map_lookup_elem(&kd_select_hook, &hook);
-	struct kd_scratch *s;
+	struct kd_state *s;
 
 	if (!selected || !*selected)
 		return 0;
-	s = kd_scratch_of(context);
+	s = kd_state_of(context);
 	if (!s || kd_prepare(s, 0))
 		return kd_abort();
 	s->hook = given;

@@ -9,20 +9,17 @@ static KD_INLINE struct file *kd_fd_file(struct kd_fill *c, s64 fd)
 	struct files_struct *files;
 	struct fdtable *table;
 	struct file **slots;
-	struct file *file = 0;
 
 	if (fd < 0)
 		return 0;
-	files = KD_GET(kd_task(c), files);
+	files = KD_LOAD(kd_task_trusted(c), files);
 	if (!files)
 		return 0;
-	table = KD_GET(files, fdt);
-	if (fd >= (s64)KD_GET(table, max_fds))
+	table = KD_LOAD(files, fdt);
+	if (fd >= (s64)KD_LOAD(table, max_fds))
 		return 0;
-	slots = (struct file **)KD_GET(table, fd);
-	if (kd_read_kernel(&file, &slots[fd], sizeof(file)))
-		return 0;
-	return file;
+	slots = (struct file **)KD_LOAD(table, fd);
+	return KD_AT(slots, fd);
 }
 
 static KD_INLINE struct inode *kd_fd_inode(struct kd_fill *c, s64 fd)

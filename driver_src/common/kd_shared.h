@@ -8,10 +8,14 @@
 #ifndef KD_SHARED_H
 #define KD_SHARED_H
 
-/* Native calls are numbered 0..511 in the selection table, i386 compat calls 512..1023. */
+/* Native calls are numbered 0..511, i386 compat calls 512..1023. */
 #define KD_CALL_NUMBERS 512
 #define KD_CALL_COMPAT 512
 #define KD_CALL_TABLE 1024
+
+/* The two calls of i386 that stand for many; see kd_subcalls.h. */
+#define KD_NR_I386_SOCKETCALL 102
+#define KD_NR_I386_IPC 117
 
 /* The largest block that a driver writes, and the largest capture length that a consumer may set. */
 #define KD_BLOCK_MAX 65536
@@ -28,8 +32,19 @@ enum kd_context {
 };
 
 /*
- * Map kd_select, ARRAY[KD_CALL_TABLE] for calls at their exit, kd_select_enter, ARRAY[KD_CALL_TABLE] for calls at their
- * entry, kd_select_hook, ARRAY[KD_HOOKS] for tracepoints and kprobes: 0 where not selected, else the index of the
+ * Map kd_select for calls at their exit and kd_select_enter for calls at their entry, ARRAY[KD_CALL_NUMBERS] of struct
+ * kd_selected: 0 where nothing is selected. One look-up by the number tells whether a native or an i386 call is.
+ */
+#define KD_SELECT_PROGRAM 0x0000ffffu /* index of the first part of the event's program in kd_tail, plus one */
+#define KD_SELECT_NOTE 0x80000000u /* in native: note the time of the entry */
+#define KD_SELECT_LOOK 0x40000000u /* in compat: one of several calls, of which some may be selected */
+struct kd_selected {
+	__u32 native;
+	__u32 compat;
+};
+
+/*
+ * Map kd_select_hook, ARRAY[KD_HOOKS] of __u32 for tracepoints and kprobes: 0 where not selected, else the index of the
  * first part of the event's program in kd_tail, plus one.
  */
 enum kd_hook {
@@ -46,7 +61,7 @@ struct kd_settings {
 	__u32 enter_time; /* 1: calls carry the time of their entry as an extra parameter */
 };
 
-/* Map kd_counters, PERCPU_ARRAY[KD_COUNTERS] of __u64. */
+/* Each value of map kd_state, ARRAY[KD_CONTEXTS for each possible CPU], begins with these, each a __u64. */
 enum kd_counter {
 	KD_COUNTER_EVENTS = 0, /* blocks handed to user space */
 	KD_COUNTER_DROPS_BUFFER = 1, /* ring or perf buffer full */

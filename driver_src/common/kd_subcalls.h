@@ -9,10 +9,7 @@
 #ifndef KD_SUBCALLS_H
 #define KD_SUBCALLS_H
 
-#define KD_NR_I386_SOCKETCALL 102
-#define KD_NR_I386_IPC 117
-
-#define KD_NR_I386_OURS 500
+#define KD_NR_I386_OURS 500 /* socketcall and ipc themselves: kd_shared.h */
 #define KD_NR_I386_ACCEPT 500
 #define KD_NR_I386_SEND 501
 #define KD_NR_I386_RECV 502

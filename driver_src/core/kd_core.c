@@ -17,6 +17,12 @@
 #define KD_READ_KERNEL_STR(to, len, from) bpf_probe_read_kernel_str(to, len, from)
 #define KD_READ_USER_STR(to, len, from) bpf_probe_read_user_str(to, len, from)
 
+/*
+ * Since 5.15 there are pointers to the current task and its registers that the verifier trusts: their fields are loaded without a
+ * helper, in programs of every type. The loader decides, the other way is dead code then.
+ */
+#define KD_TRUSTED bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)
+
 #include "kd_bpf.h"
 #include "kd_flavors.h"
 
@@ -47,28 +53,59 @@ static KD_INLINE u64 kd_now(void)
 	return bpf_ktime_get_ns();
 }
 
+static KD_INLINE struct task_struct *kd_trusted_task(void)
+{
+	return (struct task_struct *)bpf_get_current_task_btf();
+}
+
+static KD_INLINE struct kd_regs *kd_trusted_regs(void)
+{
+	return (struct kd_regs *)bpf_task_pt_regs((void *)kd_trusted_task());
+}
+
+static KD_INLINE u32 kd_compat_now(void)
+{
+	if (KD_TRUSTED)
+		return kd_trusted_task()->thread_info.status & KD_TS_COMPAT;
+	return kd_thread_is_compat(kd_task_now());
+}
+
 /* The registers saved at the entry of the current call, for hooks that are not given them. */
 static KD_INLINE struct kd_regs *kd_saved_regs(void)
 {
-	struct task_struct *task = kd_task_now();
+	return (struct kd_regs *)(KD_GET(kd_task_now(), stack) + KD_STACK_SIZE - sizeof(struct kd_regs));
+}
 
-	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
-		return (struct kd_regs *)bpf_task_pt_regs((void *)bpf_get_current_task_btf());
-	return (struct kd_regs *)(KD_GET(task, stack) + KD_STACK_SIZE - sizeof(struct kd_regs));
+static KD_INLINE void *kd_own_ring(void)
+{
+	u32 cpu = bpf_get_smp_processor_id();
+
+	return bpf_map_lookup_elem(&kd_rings, &cpu);
+}
+
+#define KD_RESERVE kd_use_ringbuf
+
+static KD_INLINE u8 *kd_reserve(u64 size)
+{
+	void *ring = kd_own_ring();
+
+	return ring ? bpf_ringbuf_reserve(ring, size, 0) : 0;
+}
+
+/* Whoever reads the rings polls them: nobody needs to be woken. */
+static KD_INLINE void kd_commit(void *block)
+{
+	bpf_ringbuf_submit(block, BPF_RB_NO_WAKEUP);
 }
 
 static KD_INLINE long kd_output(void *ctx, void *block, u64 len)
 {
-	u32 cpu;
 	void *ring;
 
 	if (!kd_use_ringbuf)
 		return bpf_perf_event_output(ctx, &kd_perf, BPF_F_CURRENT_CPU, block, len);
-	cpu = bpf_get_smp_processor_id();
-	ring = bpf_map_lookup_elem(&kd_rings, &cpu);
-	if (!ring)
-		return -ENOENT;
-	return bpf_ringbuf_output(ring, block, len, 0);
+	ring = kd_own_ring();
+	return ring ? bpf_ringbuf_output(ring, block, len, BPF_RB_NO_WAKEUP) : -ENOENT;
 }
 
 #include "kd_capture.h"

@@ -194,22 +194,38 @@ static unsigned long long child_spent(pid_t pid)
 	return (unsigned long long)spent.tv_sec * 1000000000ULL + (unsigned long long)spent.tv_nsec;
 }
 
-/* Everything selected; then everything but the calls of the loops, whose hooks stay attached. */
+/* Switches events off; a driver that does not know one never had it on. */
+static int switch_off(struct capture *capture, const char *const *names)
+{
+	char command[64];
+	int status = 0;
+
+	for (; *names && (status == 0 || status == 1); names++) {
+		snprintf(command, sizeof(command), "disable %s", *names);
+		status = capture_command(capture, command, plan.limit_flush, NULL, 0);
+	}
+	return status == 1 ? 0 : status;
+}
+
+/*
+ * Everything selected; everything but the calls of the loops; and without the events of entries as well, so that only the
+ * exits of calls are hooked.
+ */
 int cost_driver(struct capture *capture, const char *kind)
 {
-	static const char *const calls[] = {"generic", "write", "open", "read", "close"};
-	char command[64];
+	static const char *const calls[] = {"generic", "write", "open", "read", "close", NULL};
+	static const char *const at_entry[] = {"exit", "exit_group", NULL};
 	int status;
 
 	result_printf("{\"driver\":\"%s\",\"cost\":{\"state\":\"open\",\"spent\":%llu}}", kind,
 		      child_spent(capture->pid));
 	result_end_line();
 	status = measure_stopped(capture, kind, "selected");
-	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]) && status == 0; i++) {
-		snprintf(command, sizeof(command), "disable %s", calls[i]);
-		status = capture_command(capture, command, plan.limit_flush, NULL, 0);
-		if (status == 1 && i == 0) /* a driver without the generic event */
-			status = 0;
-	}
+	if (status == 0)
+		status = switch_off(capture, calls);
+	if (status == 0)
+		status = measure_stopped(capture, kind, "unselected both");
+	if (status == 0)
+		status = switch_off(capture, at_entry);
 	return status ? status : measure_stopped(capture, kind, "unselected");
 }

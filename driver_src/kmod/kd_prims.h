@@ -17,11 +17,28 @@
 
 #define KD_INLINE inline
 
+/*
+ * A structure that is filled in member by member: kernels that set all local variables to zero (CONFIG_INIT_STACK_ALL_ZERO) would
+ * clear hundreds of bytes for each event.
+ */
+#define KD_UNSET
+#if defined(__has_attribute)
+#if __has_attribute(__uninitialized__)
+#undef KD_UNSET
+#define KD_UNSET __attribute__((__uninitialized__))
+#endif
+#endif
+
 #define KD_UNROLL /* loops stay loops */
 
 /* A kernel structure's field: a plain load here, a probed read in the eBPF drivers. */
 #define KD_GET(pointer, field) ((pointer)->field)
 #define KD_ADDR(pointer, field) (&(pointer)->field)
+/* The same of what the current task leads to: the eBPF drivers have a shorter way there. */
+#define KD_LOAD(pointer, field) KD_GET(pointer, field)
+#define kd_task_trusted(c) kd_task(c)
+/* One of an array that the task or RCU keeps. */
+#define KD_AT(array, index) (((typeof(*(array)) volatile *)(array))[index])
 
 /*
  * The same where neither the task nor RCU keeps the structure: a socket whose descriptor another thread closes, a
@@ -131,18 +148,23 @@ static KD_INLINE int kd_read_kernel(void *to, const void *from, u32 len)
 	return kd_copy_from_kernel(to, from, len) ? -EFAULT : 0;
 }
 
-static KD_INLINE void kd_param_begin(struct kd_fill *c)
+static __always_inline void kd_param_begin(struct kd_fill *c)
 {
 	c->start = c->off;
 }
 
-static KD_INLINE void kd_param_end(struct kd_fill *c)
+static __always_inline void kd_param_length(struct kd_fill *c, u16 len)
 {
-	u16 len = c->off - c->start;
+	u32 param = c->param;
 
-	if (likely(c->param < c->nparams))
-		memcpy(c->block + sizeof(struct kd_block_header) + c->param * sizeof(len), &len, sizeof(len));
-	c->param++;
+	if (likely(param < c->nparams))
+		memcpy(c->block + sizeof(struct kd_block_header) + param * sizeof(len), &len, sizeof(len));
+	c->param = param + 1;
+}
+
+static __always_inline void kd_param_end(struct kd_fill *c)
+{
+	kd_param_length(c, c->off - c->start);
 }
 
 static KD_INLINE void kd_param_abandon(struct kd_fill *c)
@@ -153,7 +175,7 @@ static KD_INLINE void kd_param_abandon(struct kd_fill *c)
 }
 
 /* Room for len more bytes in the block and in the parameter. */
-static KD_INLINE int kd_room(const struct kd_fill *c, u32 len)
+static __always_inline int kd_room(const struct kd_fill *c, u32 len)
 {
 	if (unlikely(len > c->limit - c->off))
 		return -ENOSPC;
@@ -197,41 +219,24 @@ static KD_INLINE int kd_put_u64(struct kd_fill *c, u64 value)
 	return kd_put_kernel(c, &value, sizeof(value));
 }
 
-static KD_INLINE int kd_push_u8(struct kd_fill *c, u8 value)
-{
-	kd_param_begin(c);
-	if (kd_put_u8(c, value))
-		return -ENOSPC;
-	kd_param_end(c);
-	return 0;
-}
-
-static KD_INLINE int kd_push_u16(struct kd_fill *c, u16 value)
-{
-	kd_param_begin(c);
-	if (kd_put_u16(c, value))
-		return -ENOSPC;
-	kd_param_end(c);
-	return 0;
-}
-
-static KD_INLINE int kd_push_u32(struct kd_fill *c, u32 value)
-{
-	kd_param_begin(c);
-	if (kd_put_u32(c, value))
-		return -ENOSPC;
-	kd_param_end(c);
-	return 0;
-}
-
-static KD_INLINE int kd_push_u64(struct kd_fill *c, u64 value)
-{
-	kd_param_begin(c);
-	if (kd_put_u64(c, value))
-		return -ENOSPC;
-	kd_param_end(c);
-	return 0;
-}
+/* A value of a size that the compiler knows. */
+#define KD_PUSH(bits)                                                                \
+	static __always_inline int kd_push_u##bits(struct kd_fill *c, u##bits value) \
+	{                                                                            \
+		u32 off = c->off;                                                    \
+                                                                                     \
+		if (unlikely(sizeof(value) > c->limit - off))                        \
+			return -ENOSPC;                                              \
+		memcpy(c->block + off, &value, sizeof(value));                       \
+		c->start = off;                                                      \
+		c->off = off + sizeof(value);                                        \
+		kd_param_length(c, sizeof(value));                                   \
+		return 0;                                                            \
+	}
+KD_PUSH(8)
+KD_PUSH(16)
+KD_PUSH(32)
+KD_PUSH(64)
 
 static KD_INLINE int kd_push_empty(struct kd_fill *c)
 {

@@ -170,8 +170,8 @@ static int kd_write_event(struct kd_consumer *k, struct kd_ring *ring, const str
 {
 	bool timed = m->is_call && READ_ONCE(k->enter_time);
 	const struct kd_event *event = NULL;
+	struct kd_fill c KD_UNSET;
 	u32 nparams = 2;
-	struct kd_fill c;
 	int error;
 
 	if (action != KD_ACTION_GENERIC) {
@@ -197,7 +197,7 @@ static int kd_write_event(struct kd_consumer *k, struct kd_ring *ring, const str
 /* An event of libscap's that says something about the capture itself: one or two numbers. */
 static int kd_write_note(struct kd_ring *ring, const struct kd_moment *m, u16 type, u32 nparams, u32 first, u32 second)
 {
-	struct kd_fill c;
+	struct kd_fill c KD_UNSET;
 
 	if (kd_block_begin(&c, ring, m, nparams, 0) || kd_push_u32(&c, first))
 		return -ENOSPC;
@@ -334,7 +334,7 @@ static noinline void kd_moment_unpack(struct kd_moment *m, u32 number)
 }
 
 /* Preemption is off. */
-static void kd_record_call(u32 selected, const struct kd_moment *m, bool at_exit)
+static __always_inline void kd_record_call(u32 selected, const struct kd_moment *m, bool at_exit)
 {
 	const struct kd_call *call = &kd_calls[m->call];
 	struct kd_treatment t = {.drop_class = call->drop_class, .drop_kind = call->drop_kind};
@@ -355,70 +355,93 @@ static void kd_record_call(u32 selected, const struct kd_moment *m, bool at_exit
 	}
 }
 
-static void kd_sys_exit(void *unused, struct pt_regs *regs, long ret)
+/* What is common to both ends of a call; the time of entry is filled in by each. */
+static __always_inline void kd_moment_begin(struct kd_moment *m, struct pt_regs *regs, long ret, u32 number, u32 call,
+					    bool compat)
 {
-	long number = kd_regs_call(regs);
-	struct kd_moment m;
-	u32 selected;
+	m->ts = kd_now();
+	m->regs = regs;
+	m->ret = ret;
+	m->call = call;
+	m->is_call = 1;
+	m->is_compat = compat;
+	m->task = current;
+	m->hook_arg = 0;
+	if (unlikely(compat && kd_is_multiplexed(number)))
+		kd_moment_unpack(m, number);
+}
 
-	if (unlikely((unsigned long)number >= KD_CALL_NUMBERS))
-		return;
-	m.is_compat = kd_in_compat_call();
-	if (unlikely(m.is_compat && number == KD_NATIVE_EXECVE))
-		m.is_compat = 0;
-	m.call = unlikely(m.is_compat) ? kd_compat_index(number, regs) : number;
-	selected = READ_ONCE(kd_selected_exit[m.call]);
-	if (likely(!selected))
-		return;
+/* A call that somebody selected: apart from the hook, which stays short and without a frame for all others. */
+static noinline void kd_exit_selected(struct pt_regs *regs, long ret, u32 number, u32 call, bool compat)
+{
+	struct kd_moment m KD_UNSET;
+
 	preempt_disable_notrace();
 	rcu_read_lock();
-	m.ts = kd_now();
-	m.regs = regs;
-	m.ret = ret;
-	m.is_call = 1;
+	kd_moment_begin(&m, regs, ret, number, call, compat);
 	m.enter_ts = 0;
-	m.task = current;
-	m.hook_arg = 0;
-	if (unlikely(m.is_compat && kd_is_multiplexed(number)))
-		kd_moment_unpack(&m, number);
-	if (READ_ONCE(kd_selected_enter[m.call]) & KD_SELECTED_ENTER_TIME)
-		m.enter_ts = kd_entry_take(current->pid, kd_entry_salt(m.call));
-	kd_record_call(selected, &m, true);
+	if (READ_ONCE(kd_selected_enter[call]) & KD_SELECTED_ENTER_TIME)
+		m.enter_ts = kd_entry_take(current->pid, kd_entry_salt(call));
+	kd_record_call(READ_ONCE(kd_selected_exit[call]), &m, true);
 	rcu_read_unlock();
 	preempt_enable_notrace();
 }
 
-static void kd_sys_enter(void *unused, struct pt_regs *regs, long number)
+static noinline void kd_enter_selected(struct pt_regs *regs, u32 number, u32 call, bool compat)
 {
-	struct kd_moment m;
+	struct kd_moment m KD_UNSET;
 	u32 selected;
 
-	if (unlikely((unsigned long)number >= KD_CALL_NUMBERS))
-		return;
-	m.is_compat = kd_in_compat_call();
-	m.call = unlikely(m.is_compat) ? kd_compat_index(number, regs) : number;
-	selected = READ_ONCE(kd_selected_enter[m.call]);
-	if (likely(!selected))
-		return;
 	preempt_disable_notrace();
 	rcu_read_lock();
-	m.ts = kd_now();
+	kd_moment_begin(&m, regs, 0, number, call, compat);
+	m.enter_ts = m.ts;
+	selected = READ_ONCE(kd_selected_enter[call]);
 	if (selected & KD_SELECTED_ENTER_TIME)
-		kd_entry_store(current->pid, kd_entry_salt(m.call), m.ts);
+		kd_entry_store(current->pid, kd_entry_salt(call), m.ts);
 	selected &= ~KD_SELECTED_ENTER_TIME;
-	if (selected) {
-		m.regs = regs;
-		m.ret = 0;
-		m.is_call = 1;
-		m.enter_ts = m.ts;
-		m.task = current;
-		m.hook_arg = 0;
-		if (unlikely(m.is_compat && kd_is_multiplexed(number)))
-			kd_moment_unpack(&m, number);
+	if (selected)
 		kd_record_call(selected, &m, false);
-	}
 	rcu_read_unlock();
 	preempt_enable_notrace();
+}
+
+static noinline void kd_exit_compat(struct pt_regs *regs, long ret, u32 number)
+{
+	u32 call = kd_compat_index(number, regs);
+
+	if (READ_ONCE(kd_selected_exit[call]))
+		kd_exit_selected(regs, ret, number, call, true);
+}
+
+static noinline void kd_enter_compat(struct pt_regs *regs, u32 number)
+{
+	u32 call = kd_compat_index(number, regs);
+
+	if (READ_ONCE(kd_selected_enter[call]))
+		kd_enter_selected(regs, number, call, true);
+}
+
+static void kd_sys_exit(void *unused, struct pt_regs *regs, long ret)
+{
+	unsigned long number = kd_regs_call(regs);
+
+	if (unlikely(number >= KD_CALL_NUMBERS))
+		return;
+	if (unlikely(kd_in_compat_call()) && number != KD_NATIVE_EXECVE)
+		kd_exit_compat(regs, ret, number);
+	else if (unlikely(READ_ONCE(kd_selected_exit[number])))
+		kd_exit_selected(regs, ret, number, number, false);
+}
+
+static void kd_sys_enter(void *unused, struct pt_regs *regs, long number)
+{
+	if (unlikely((unsigned long)number >= KD_CALL_NUMBERS))
+		return;
+	if (unlikely(kd_in_compat_call()))
+		kd_enter_compat(regs, number);
+	else if (unlikely(READ_ONCE(kd_selected_enter[number])))
+		kd_enter_selected(regs, number, number, false);
 }
 
 /* Hooks that are no calls. Preemption is off. */

@@ -18,6 +18,9 @@ PART_BUDGET = 3000
 """eBPF instructions (by the primitives' rough costs) that one program may take: kernels before 5.1 refuse more
 than 4096 in a program."""
 
+MAPS_LAYOUT = 2
+"""To be raised when the maps of driver_src/common/kd_shared.h change their layout."""
+
 HEADERS = ("kd_catalogue.h", "kd_fill.h", "kd_programs.h", "kd_decode.h")
 ARCHITECTURES = ("x86_64", "i386")
 # In the order of enum kd_hook (driver_src/common/kd_shared.h).
@@ -70,6 +73,13 @@ def plan_parts(event: Event, budget: int = PART_BUDGET) -> tuple[Part, ...]:
     return tuple(parts)
 
 
+def fixed_bytes(event: Event) -> int:
+    """How many bytes all values of an event take together; 0 where that depends on what is captured."""
+    if any(writes(parse_expression(param.capture)) for param in event.params):
+        return 0
+    return sum(TYPE_SIZES[param.type] for param in event.params)
+
+
 def push_c(param: Param) -> str:
     """The C expression that captures one parameter: 0, or negative when the block is full."""
     expression = parse_expression(param.capture)
@@ -120,6 +130,7 @@ def _values(catalogue: Catalogue) -> dict[str, Any]:
                 "section": "kprobe/kd_fill" if where == "kprobe" else "raw_tp/kd_fill",
                 "tail": tails[event.name],
                 "parts": parts,
+                "fixed": fixed_bytes(event) if len(parts) == 1 else 0,
                 "subcall": not _SUBCALLS.isdisjoint(event.calls),
                 "hook": _HOOKS.get(what, ""),
                 "context": _CONTEXTS[what or where],
@@ -149,10 +160,10 @@ def _values(catalogue: Catalogue) -> dict[str, Any]:
 
 
 def _table_digest(catalogue: Catalogue, rows: list[dict[str, Any]]) -> str:
-    """SHA-256 of what an eBPF object and the program that opens it must number alike: the table, and its cut into
-    programs."""
+    """SHA-256 of what an eBPF object and the program that opens it must number alike: the table, its cut into
+    programs, and the layout of the maps."""
     cut = [[row["event"].name, row["array"], row["tail"], len(row["parts"])] for row in rows]
-    return hashlib.sha256(json.dumps([schema_digest(catalogue), cut]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([schema_digest(catalogue), cut, MAPS_LAYOUT]).encode()).hexdigest()
 
 
 def _calls(catalogue: Catalogue, arch: str, where: str) -> list[tuple[int, str, str]]:
