@@ -87,13 +87,15 @@ class Size:
 class Costs:
     """All numbers of one run. base: instructions of a call without a driver, by loop. added: by kind and measure.
 
-    None where the driver has no event for the loop's call. start: millions of instructions until a consumer of the
-    kind is ready.
+    None where the driver has no event for the loop's call. `unselected` is a call beside which all others are selected
+    at their exit; both_ends: where events of entries are selected, too, so that both ends are hooked.
+    start: millions of instructions until a consumer of the kind is ready.
     """
 
     kernel: str
     base: dict[str, float]
     added: dict[DriverKind, dict[str, float | None]]
+    both_ends: dict[DriverKind, float]
     start: dict[DriverKind, float]
     sizes: dict[DriverKind, Size]
 
@@ -115,6 +117,7 @@ class Costs:
                 "source": PUBLISHED_SOURCE,
                 **{str(kind): {"driver": one.name, **one.added} for kind, one in PUBLISHED.items()},
             },
+            "unselected_with_entries_hooked": {str(kind): value for kind, value in self.both_ends.items()},
             "instructions_without_driver": self.base,
             "start_million_instructions": {str(kind): value for kind, value in self.start.items()},
             "sizes": {
@@ -187,14 +190,17 @@ def costs_of(kernel: str, guest: GuestRun, drivers: Sequence[DriverUnderTest]) -
     runs = guest.result.runs
     base = _base(kernel, runs.get("base"))
     added: dict[DriverKind, dict[str, float | None]] = {}
+    both_ends: dict[DriverKind, float] = {}
     for driver in drivers:
         run = runs[str(driver.kind)]
         for step in run.steps:
             if step.status:
                 raise VerifyError(f"{kernel} {driver.kind}: {step.name} ended with status {step.status}: {step.detail}")
-        added[driver.kind] = _added(f"{kernel} {driver.kind}", run, base)
+        subject = f"{kernel} {driver.kind}"
+        added[driver.kind] = _added(subject, run, base)
+        both_ends[driver.kind] = _unselected(subject, run, base, "unselected both")
     start = {driver.kind: round(runs[str(driver.kind)].costs["open"]["spent"] / 1e6, 1) for driver in drivers}
-    return Costs(kernel, base, added, start, {driver.kind: size_of(driver.path) for driver in drivers})
+    return Costs(kernel, base, added, both_ends, start, {driver.kind: size_of(driver.path) for driver in drivers})
 
 
 def _per_call(subject: str, numbers: Record) -> dict[str, float]:
@@ -221,11 +227,15 @@ def _base(kernel: str, run: DriverRun | None) -> dict[str, float]:
 def _added(subject: str, run: DriverRun, base: Mapping[str, float]) -> dict[str, float | None]:
     """What the driver adds to each loop's calls, and to one that is not selected."""
     selected = _checked(subject, run, "selected", expected=True)
-    unselected = _checked(subject, run, "unselected", expected=False)
     added: dict[str, float | None] = {name: round(selected[name] - base[name], 1) for name in LOOPS}
     if not run.costs["selected counted"]["events"][GENERIC]:
         added["getppid"] = None
-    return {**added, "unselected": round(unselected["getppid"] - base["getppid"], 1)}
+    return {**added, "unselected": _unselected(subject, run, base, "unselected")}
+
+
+def _unselected(subject: str, run: DriverRun, base: Mapping[str, float], state: str) -> float:
+    """What the driver adds to a call that nobody selected."""
+    return round(_checked(subject, run, state, expected=False)["getppid"] - base["getppid"], 1)
 
 
 def _checked(subject: str, run: DriverRun, state: str, *, expected: bool) -> dict[str, float]:
@@ -273,6 +283,8 @@ def print_costs(costs: Costs) -> None:
             base = costs.base["getppid" if name == "unselected" else name]
             ours = "no event" if value is None else f"+{value:.0f}"
             rows.append((str(kind), name, f"{base:.0f}", ours, f"+{theirs}", verdict_of(value, theirs)))
+        bare, both = f"{costs.base['getppid']:.0f}", f"+{costs.both_ends[kind]:.0f}"
+        rows.append((str(kind), "unselected, both ends", bare, both, "", ""))
     console.print_table(("KIND", "CALL", "WITHOUT", "OURS", "PUBLISHED", "OF IT"), rows)
     print()
     console.print_table(
@@ -292,7 +304,9 @@ def print_costs(costs: Costs) -> None:
     notes = (
         "PUBLISHED: " + ", ".join(f"{kind}: {one.name}" for kind, one in PUBLISHED.items()),
         PUBLISHED_SOURCE,
-        "open_read_close is the mean of its three calls. START: million instructions until a consumer is ready.",
+        "open_read_close is the mean of its three calls. unselected: all others are selected, at their exit; "
+        "both ends: events of calls' entries (exit, exit_group) as well, which hooks the entry of every call. "
+        "START: million instructions until a consumer is ready.",
     )
     for note in notes:
         print("\n" + textwrap.fill(note, 80))
