@@ -15,7 +15,7 @@ from builder.store import content_key
 from builder.toolchain import Compiler, Llvm
 from kdriver.core.artifact import DriverKind, Input
 
-_LAYOUT = "2"
+_LAYOUT = "3"
 """Part of every content key: raised when the builder makes other bytes of the same inputs."""
 _WORK = Path("/build")
 _TREE = Path("/headers")

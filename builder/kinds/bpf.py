@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from builder.headers import HeaderTree
+from builder.kinds.lines import without_lines
 from builder.kinds.step import Workplace, only_source
 from builder.probes import HEADER, ProbeResult
 from builder.toolchain import Llvm
@@ -76,6 +77,17 @@ def strip_argv(llvm: Llvm, path: Path) -> list[str]:
     return [llvm.strip, "-g", str(path)]
 
 
+def slim_argv(llvm: Llvm, path: Path) -> list[str]:
+    """The same, and without what libbpf passes over: relocations of .BTF and .BTF.ext, names of local labels."""
+    return [llvm.strip, "-g", "-R", ".rel.BTF", "-R", ".rel.BTF.ext", "--discard-all", str(path)]
+
+
+def slim(work: Workplace, llvm: Llvm, path: Path) -> None:
+    """Leave in an object of ours what its loader needs. Raises StepError (compile)."""
+    path.write_bytes(without_lines(path.read_bytes()))
+    work.run(slim_argv(llvm, path))
+
+
 def build_bpf(work: Workplace, tree: HeaderTree, probes: ProbeResult, llvm: Llvm, name: str) -> Path:
     """Compile and strip; the result's path. Raises StepError (compile)."""
     (work.root / "gen" / HEADER).write_text(probes.header())
@@ -87,5 +99,5 @@ def build_bpf(work: Workplace, tree: HeaderTree, probes: ProbeResult, llvm: Llvm
     argv = clang_argv(tree, llvm, source=source, out=code, root=work.root, release=release, name=name)
     work.run(argv, reads=(tree.root,))
     work.run(llc_argv(llvm, source=code, out=out))
-    work.run(strip_argv(llvm, out))
+    slim(work, llvm, out)
     return out

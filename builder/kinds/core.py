@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from builder.kinds.bpf import strip_argv
+from builder.kinds.bpf import slim
 from builder.kinds.step import Workplace, only_source
 from builder.toolchain import Llvm
 
@@ -34,7 +34,7 @@ def build_core(work: Workplace, llvm: Llvm, name: str) -> Path:
     source = only_source(work.root / "core")
     out = work.root / "kdriver.core.o"
     work.run(clang_argv(llvm, source=source, out=out, root=work.root, name=name))
-    work.run(strip_argv(llvm, out))
+    slim(work, llvm, out)
     return out
 
 

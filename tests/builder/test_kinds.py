@@ -46,6 +46,12 @@ def test_strip_takes_only_debugging() -> None:
     assert bpf.strip_argv(LLVM, Path("/a.o")) == ["/usr/bin/llvm-strip-16", "-g", "/a.o"]
 
 
+def test_objects_of_ours_lose_what_no_loader_reads() -> None:
+    argv = bpf.slim_argv(LLVM, Path("/a.o"))
+    assert argv[:2] == ["/usr/bin/llvm-strip-16", "-g"]
+    assert {".rel.BTF", ".rel.BTF.ext", "--discard-all"} <= set(argv)
+
+
 def test_kernel_headers_are_system_headers_and_ours_are_not(tree: HeaderTree) -> None:
     argv = clang(tree)
     kernel = [argv[number + 1] for number, word in enumerate(argv) if word == "-isystem"]
