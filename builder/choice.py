@@ -19,7 +19,7 @@ from builder.toolchain import CLANG_VARIABLE, Compiler, Llvm, clang_names, fitti
 from kdriver.core.artifact import Input
 from kdriver.core.errors import ConfigError
 from kdriver.core.kernel import Kernel
-from kdriver.executors.engine import Engine, find_engine, require_engine
+from kdriver.executors.engine import find_engine, require_engine
 from kdriver.executors.task import Executor
 from kernel_index.table import DistroRow
 from kernel_index.table import load_table as load_rows
@@ -54,6 +54,10 @@ class Choice:
 class Images(Protocol):
     """Build images as places: ImagePlaces."""
 
+    def available(self) -> bool:
+        """Whether there is an engine that could have any."""
+        ...
+
     def names(self) -> tuple[str, ...]:
         """The images that are there."""
         ...
@@ -69,8 +73,8 @@ class Images(Protocol):
 
 @dataclass(slots=True)
 class Toolchains:
-    """All places of a batch. local: None where builds must run in containers. images: None without an engine, or
-    where builds must run here. rows: the table of distribution releases."""
+    """All places of a batch. local: None where builds must run in containers. images: None where they must run here.
+    rows: the table of distribution releases."""
 
     local: Place | None
     images: Images | None = None
@@ -128,7 +132,7 @@ class Toolchains:
             llvm = place.llvm(name) if place is not None else None
             if place is not None and llvm is not None:
                 return Choice(place, llvm, True, f"{why}, in {place.name}")
-        if missing is not None and self.images is None:
+        if missing is not None and not self._has_engine():
             raise missing
         raise StepError(
             Failure.TOOLCHAIN,
@@ -169,11 +173,14 @@ class Toolchains:
         make = f"kdriver images build {own}"
         if self.mode is ExecutorName.LOCAL:
             return f"Build in a container: {make}, then --executor auto."
-        return f"Make its image: {make}" if self.images is not None else f"Start docker or podman, then: {make}"
+        return f"Make its image: {make}" if self._has_engine() else f"Start docker or podman, then: {make}"
+
+    def _has_engine(self) -> bool:
+        return self.images is not None and self.images.available()
 
     def _no_gcc(self, kernel: Kernel, evidence: Evidence, needs: Needs) -> StepError:
         name = gcc_name(evidence.gcc)
-        if self.images is None and self.local is not None and not needs.plugins:
+        if not self._has_engine() and self.local is not None and not needs.plugins:
             install = f"apt-get install {name}"
             own = self._hint(kernel)
             more = f", or {own[0].lower()}{own[1:]}" if own else ""
@@ -195,18 +202,18 @@ def make_toolchains(name: ExecutorName, cache: Path, *, executor: Executor | Non
     """The places that `--executor` means. executor: of this machine (None: a new one). Raises EngineError when it must
     be a container and there is no engine, ConfigError."""
     rows = load_rows()
-    engine: Engine | None = None
+    images = None
     if name is ExecutorName.CONTAINER:
         engine = require_engine()
+        images = ImagePlaces(lambda: engine, rows, cache)
+        if not images.names():
+            known = [spec.name for spec in image_specs(rows)]
+            raise ConfigError(
+                f"{engine}: it has none of kdriver's {len(known)} build images",
+                hint="Make one: kdriver images build debian12",
+            )
     elif name is ExecutorName.AUTO:
-        engine = find_engine()
-    images = ImagePlaces(engine, rows, cache) if engine is not None else None
-    if images is not None and name is ExecutorName.CONTAINER and not images.names():
-        known = [spec.name for spec in image_specs(rows)]
-        raise ConfigError(
-            f"{engine}: it has none of kdriver's {len(known)} build images",
-            hint="Make one: kdriver images build debian12",
-        )
+        images = ImagePlaces(find_engine, rows, cache)
     local = None if name is ExecutorName.CONTAINER else local_place(executor)
     return Toolchains(local, images, rows, cache, name)
 

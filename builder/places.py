@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -66,16 +66,31 @@ def local_llvm(name: str) -> Llvm:
 class ImagePlaces:
     """The build images of an engine, as places; each is asked what it holds when it is first wanted.
 
-    A build image is an image that `kdriver images build` or `import` called current. May be used from several threads.
+    A build image is an image that `kdriver images build` or `import` called current. find: looks for the engine, when
+    it is first needed: most batches need none. May be used from several threads.
     """
 
-    def __init__(self, engine: Engine, rows: Sequence[DistroRow], cache: Path) -> None:
-        self.engine = engine
+    def __init__(self, find: Callable[[], Engine | None], rows: Sequence[DistroRow], cache: Path) -> None:
+        self._find = find
+        self._looked = False
+        self._engine: Engine | None = None
         self._rows = rows
         self._cache = cache / "toolchains"
         self._lock = threading.RLock()
         self._images: dict[str, MadeImage] | None = None
         self._places: dict[str, Place] = {}
+
+    def engine(self) -> Engine | None:
+        """The engine, None when there is none. Raises EngineError when one was named that does not answer."""
+        with self._lock:
+            if not self._looked:
+                self._engine = self._find()
+                self._looked = True
+            return self._engine
+
+    def available(self) -> bool:
+        """Whether there is an engine."""
+        return self.engine() is not None
 
     def names(self) -> tuple[str, ...]:
         """The images that are there, in the order of the table. Raises EngineError."""
@@ -87,13 +102,13 @@ class ImagePlaces:
         from builder.images.probe import probe_image
         from kdriver.executors.container import ContainerExecutor
 
-        image = self._there().get(name)
-        if image is None:
+        engine, image = self.engine(), self._there().get(name)
+        if engine is None or image is None:
             return None
         with self._lock:
             if name not in self._places:
-                facts = probe_image(self.engine, image.id, name, cache=self._cache, mcpu=load_table().mcpu)
-                executor = ContainerExecutor(self.engine, image.id, facts.libc)
+                facts = probe_image(engine, image.id, name, cache=self._cache, mcpu=load_table().mcpu)
+                executor = ContainerExecutor(engine, image.id, facts.libc)
                 self._places[name] = Place(
                     f"image {name}", executor, facts.libc, facts.gccs, facts.llvms, frozenset(facts.libraries),
                     facts.pahole, facts.headers, image.id,
@@ -111,8 +126,11 @@ class ImagePlaces:
         from kdriver.executors.container import prune_containers
 
         with self._lock:
+            engine = self.engine()
+            if engine is None:
+                return {}
             if self._images is None:
-                client = self.engine.connect()
+                client = engine.connect()
                 try:
                     prune_containers(client)
                     self._images = list_images(client, image_specs(self._rows))

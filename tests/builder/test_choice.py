@@ -33,8 +33,12 @@ class Images:
     """Build images that an engine might have."""
 
     def __init__(self, **places: Place) -> None:
+        self.engine = True
         self.places = places
         self.asked: list[str] = []
+
+    def available(self) -> bool:
+        return self.engine
 
     def names(self) -> tuple[str, ...]:
         return tuple(self.places)

@@ -4,8 +4,10 @@ network, the image carried in a file, and a kernel-devel of a yum repository bui
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -130,6 +132,21 @@ def test_where_this_machine_has_no_such_toolchain_auto_takes_the_image(image: di
     assert run(words) == ExitCode.DONE
     (found,) = results(capsys)
     assert (found["toolchain"]["where"], found["toolchain"]["image"]) == ("image debian13", image["id"])
+
+
+@pytest.mark.usefixtures("image")
+def test_ctrl_c_leaves_no_container_and_the_next_run_builds() -> None:
+    words = ["build", "--kernel", newest_cloud("7.").key, "--kind", "kmod", "--executor", "container", "--force"]
+    argv = [sys.executable, "-m", "kdriver.cli", *words]
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        end = time.monotonic() + 240
+        while not left_containers() and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=240)[1]
+    assert process.returncode == 130, said
+    assert left_containers() == []
+    assert run(words) == ExitCode.DONE
 
 
 def test_the_same_image_is_made_once(image: dict[str, Any], capsys: Capture) -> None:
