@@ -203,6 +203,11 @@ def _connect(address: str) -> Client:
         raise ClusterError(
             "a cluster needs dask.distributed, which is not installed", hint="pip install 'kdriver[farm]'"
         ) from error
+    if address.startswith("tls://") and not security().require_encryption:
+        raise ClusterError(
+            f"cluster {address}: it wants a certificate, and none is named",
+            hint=f"Name the files in {', '.join(_TLS)}.",
+        )
     try:
         return Client(address, timeout=_CONNECT_S, security=security(), set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 import signal
@@ -16,6 +17,8 @@ from builder.places import Place
 from builder.toolchain import gcc_name, load_table
 from kdriver.core.paths import cache_dir
 
+_ANY_PORT = ":0"
+"""Of dask's own pages of state, which it serves in any case: two processes of one machine must not want the same."""
 Announce = Callable[[str], None]
 """Told one line: that a process is ready, and where."""
 
@@ -37,6 +40,7 @@ def worker_resources(jobs: int, executor: ExecutorName) -> dict[str, float]:
 
 def run_scheduler(host: str, port: int, announce: Announce) -> None:
     """A scheduler until SIGINT or SIGTERM. Raises ClusterError when the port cannot be had."""
+    _be_quiet()
     asyncio.run(_scheduler(host, port, announce))
 
 
@@ -44,7 +48,9 @@ async def _scheduler(host: str, port: int, announce: Announce) -> None:
     from distributed import Scheduler
 
     try:
-        scheduler = await Scheduler(host=host, port=port, dashboard_address=None, dashboard=False, security=security())
+        scheduler = await Scheduler(
+            host=host, port=port, dashboard_address=_ANY_PORT, dashboard=False, security=security()
+        )
     except OSError as error:
         raise ClusterError(
             f"scheduler {host}:{port}: {error.strerror or error}", hint="Name another --port."
@@ -59,6 +65,7 @@ def run_worker(
 ) -> None:
     """A worker until SIGINT or SIGTERM, or until its scheduler has been away for a time. Raises ClusterError when the
     scheduler does not answer in that time."""
+    _be_quiet()
     resources = worker_resources(jobs, executor)
     asyncio.run(_worker(address, jobs, resources, name, death_timeout_s, announce))
 
@@ -85,6 +92,7 @@ async def _worker(
             death_timeout=death_timeout_s,
             # The work is done by compilers in processes of their own; what this process holds is small.
             memory_limit=0,
+            dashboard_address=_ANY_PORT,
             dashboard=False,
             security=security(),
         )
@@ -101,6 +109,13 @@ async def _worker(
     if not ended.done():
         job.toolchains().stop()
         await worker.close(timeout=5)
+
+
+def _be_quiet() -> None:
+    """dask tells every step of its own; what matters is announced."""
+    import distributed
+
+    logging.getLogger(distributed.__name__).setLevel(logging.WARNING)
 
 
 async def _until_signal() -> None:

@@ -20,6 +20,7 @@ import pytest
 from kdriver.cli import run
 from kdriver.core.errors import ExitCode
 from tests.fakes.tiny_kernel import TOY_DRIVER, BuildSite, TinyKernel, build_site
+from tests.fakes.tls import make_certificates
 
 pytestmark = pytest.mark.slow
 KERNELS = 12
@@ -40,7 +41,7 @@ class Farm:
         self.scheduler = self._start("scheduler", "scheduler", "--port", "0")
         assert self.scheduler.stdout is not None
         self.address = self.scheduler.stdout.readline().strip()
-        assert self.address.startswith("tcp://127.0.0.1:"), (self._folder / "scheduler.log").read_text()
+        assert "://127.0.0.1:" in self.address, (self._folder / "scheduler.log").read_text()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -190,6 +191,25 @@ def test_a_scheduler_that_is_not_there_is_one_line_with_a_hint(site: BuildSite, 
     assert said[0].startswith("kdriver: cluster tcp://127.0.0.1:9: its scheduler does not answer")
     assert said[1].startswith("  hint: Start it: kdriver scheduler")
     assert run(words) == ExitCode.USAGE
+
+
+def test_with_certificates_nobody_without_one_gets_in(
+    site: BuildSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    site.add()
+    made = make_certificates(tmp_path)
+    files = {"KDRIVER_TLS_CA": made.authority, "KDRIVER_TLS_CERT": made.client, "KDRIVER_TLS_KEY": made.client_key}
+    with Farm(tmp_path, {**site.environment(), **{name: str(file) for name, file in files.items()}}) as farm:
+        assert farm.address.startswith("tls://")
+        assert build(farm) == ExitCode.SOME_FAILED
+        assert "it wants a certificate, and none is named" in capsys.readouterr().err
+        plain = ["--executor", "cluster", "--scheduler", farm.address.replace("tls://", "tcp://")]
+        assert run(["build", "--distro", "debian12", *plain]) == ExitCode.SOME_FAILED
+        assert "its scheduler does not answer" in capsys.readouterr().err
+        for name, file in files.items():
+            monkeypatch.setenv(name, str(file))
+        assert build(farm) == ExitCode.SOME_FAILED
+        assert f"cluster {farm.address}: it has no worker" in capsys.readouterr().err
 
 
 def test_a_worker_ends_when_its_scheduler_is_gone(farm: Farm) -> None:
