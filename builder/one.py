@@ -22,6 +22,8 @@ from builder.kinds.kmod import build_kmod
 from builder.kinds.step import Workplace
 from builder.plan import BuildPlan
 from builder.recipe import Recipe, make_recipe
+from builder.result import BuildOutcome
+from builder.share import Shares
 from builder.source import DriverSource, copy_source
 from builder.store import Stored, find_stored, put
 from builder.toolchain import Compiler, Llvm, load_table
@@ -31,8 +33,9 @@ from kdriver.inspect.elf import read_module
 from kdriver.inspect.symvers import read_symvers
 
 
-def build_one(plan: BuildPlan, bench: Bench) -> tuple[Stored, bool]:
-    """The artifact of a plan, and whether it was built now (else it was in the store).
+def build_one(plan: BuildPlan, bench: Bench, shares: Shares | None = None) -> tuple[Stored, BuildOutcome]:
+    """The artifact of a plan, and how it came: built now, cached, or shared. shares: the modules of the batch that may
+    serve other kernels (None: each kernel has its own).
 
     Raises StepError for everything that can be wrong with compilers, headers, driver source and result, DownloadError
     and IntegrityError for packages. What is in the store passed all checks; a failed build leaves nothing there.
@@ -46,10 +49,18 @@ def build_one(plan: BuildPlan, bench: Bench) -> tuple[Stored, bool]:
         plan, bench.source, bench.generated, tree=tree, compiler=choice.compiler, headers=choice.place.headers
     )
     stored = None if bench.force else find_stored(bench.store, recipe.key)
-    if stored is not None:
-        return stored, False
-    prepared = None if tree is None else bench.prepare(plan, tree)
-    return _build(plan, bench, recipe, choice, prepared), True
+    outcome = BuildOutcome.CACHED
+    may_share = shares is not None and plan.kind is DriverKind.KMOD and bench.source.foreign is None
+    if stored is None and shares is not None and may_share and tree is not None:
+        shared = shares.find(plan, tree, recipe, bench)
+        if shared is not None:
+            return shared, BuildOutcome.SHARED
+    if stored is None:
+        prepared = None if tree is None else bench.prepare(plan, tree)
+        stored, outcome = _build(plan, bench, recipe, choice, prepared), BuildOutcome.BUILT
+    if shares is not None and may_share and tree is not None:
+        shares.offer(plan, tree, recipe, stored)
+    return stored, outcome
 
 
 def _build(plan: BuildPlan, bench: Bench, recipe: Recipe, choice: Choice, prepared: Prepared | None) -> Stored:

@@ -49,6 +49,12 @@ class BuildResult:
     exit_code: ExitCode = ExitCode.DONE
 
     @property
+    def shared_with(self) -> str:
+        """The kernel that the file was built for, where that is another one; empty for a CO-RE object."""
+        shared = self.outcome is BuildOutcome.SHARED and self.record is not None and self.kind is not DriverKind.CORE
+        return self.record.kernel if shared and self.record is not None else ""
+
+    @property
     def ok(self) -> bool:
         """Whether there is an artifact."""
         return self.artifact is not None
@@ -71,6 +77,7 @@ class BuildResult:
             "signed": str(self.signed) if self.signed else None,
             "signer": self.signed_record.signer if self.signed_record else "",
             "reproduced": self.reproduced,
+            "shared_with": self.shared_with,
             "twin_of": self.record.twin_of if self.record else "",
             "log": str(self.log) if self.log else None,
         }

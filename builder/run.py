@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from builder.one import build_one
 from builder.plan import BuildPlan
 from builder.result import BuildOutcome, BuildResult
 from builder.schedule import carry_out
+from builder.share import Shares
 from builder.signing import SigningKey, host_tools, sign_stored
 from builder.source import DriverSource, render_headers
 from builder.store import Stored, copy_out
@@ -34,7 +36,7 @@ _STORES = ("headers", "probes", "generated", "artifacts", "tools")
 
 ResultListener = Callable[[BuildPlan, BuildResult], None]
 """Told of each result as it comes, in the thread that called run_builds."""
-Builder = Callable[[BuildPlan, Bench], tuple[Stored, bool]]
+Builder = Callable[[BuildPlan, Bench], tuple[Stored, BuildOutcome]]
 """Makes the artifact of a plan, here or elsewhere: builder.one.build_one says how."""
 
 
@@ -42,7 +44,8 @@ Builder = Callable[[BuildPlan, Bench], tuple[Stored, bool]]
 class RunOptions:
     """jobs: builds at a time. force: build what is cached, too. out: copy artifacts there as well. fail_fast: start
     nothing more after a failure; what waits is skipped. signing: make a signed file of each module, too. mirrors: where
-    packages come from, as --mirror's values."""
+    packages come from, as --mirror's values. share: let a module serve other kernels of the batch where that is proved
+    to be right; on a cluster each kernel has its own."""
 
     jobs: int = 1
     force: bool = False
@@ -50,6 +53,7 @@ class RunOptions:
     fail_fast: bool = False
     signing: SigningKey | None = None
     mirrors: tuple[str, ...] = ()
+    share: bool = True
 
 
 def run_builds(
@@ -82,7 +86,8 @@ def run_builds(
         generated = render_headers(source, cache / "generated")
     except OSError as error:
         raise _of_the_system(error) from error
-    build = build_one if cluster is None else cluster.build
+    shares = Shares(frozenset(plan.kernel.key for plan in plans)) if options.share else None
+    build: Builder = partial(build_one, shares=shares) if cluster is None else _on(cluster)
     listener = on_step or (lambda plan, step: None)
     bench = Bench(cache, source, generated, toolchains, force=options.force, on_step=listener, mirrors=options.mirrors)
     results: dict[BuildPlan, BuildResult] = {}
@@ -102,6 +107,14 @@ def run_builds(
         stop=toolchains.stop if cluster is None else cluster.stop,
     )
     return tuple(results[plan] for plan in plans)
+
+
+def _on(cluster: Cluster) -> Builder:
+    def build(plan: BuildPlan, bench: Bench) -> tuple[Stored, BuildOutcome]:
+        stored, fresh = cluster.build(plan, bench)
+        return stored, BuildOutcome.BUILT if fresh else BuildOutcome.CACHED
+
+    return build
 
 
 def _out_folders(plans: Sequence[BuildPlan], out: Path | None) -> dict[BuildPlan, Path]:
@@ -128,14 +141,14 @@ def _run_one(
     started = time.monotonic()
     log = bench.log(plan)
     try:
-        stored, fresh = build(plan, bench)
-        path = copy_out(stored, out) if out is not None else stored.path
-        outcome = BuildOutcome.BUILT if fresh else BuildOutcome.CACHED
+        stored, outcome = build(plan, bench)
+        serves = plan.kernel.key if outcome is BuildOutcome.SHARED else ""
+        path = copy_out(stored, out, serves) if out is not None else stored.path
         result = _result(plan, outcome, artifact=path, record=stored.record, log=log if log.exists() else None)
         if signing is not None and plan.kind is DriverKind.KMOD:
             tools = (bench.tree(plan).build_dir / "scripts/sign-file", *host_tools())
             signed = sign_stored(stored, signing, bench.store, tools)
-            path = copy_out(signed, out / "signed") if out is not None else signed.path
+            path = copy_out(signed, out / "signed", serves) if out is not None else signed.path
             result = replace(result, signed=path, signed_record=signed.record)
     except KdriverError as error:
         result = _failed(plan, error)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kdriver.core.artifact import Artifact
@@ -58,9 +58,11 @@ def put(store: Path, file: Path, record: Artifact) -> Stored:
     return Stored(home / record.file_name, record)
 
 
-def copy_out(stored: Stored, folder: Path) -> Path:
+def copy_out(stored: Stored, folder: Path, serves: str = "") -> Path:
     """Copy an artifact to `folder`/<file> with its record in <file>.json and its provenance, unsigned, in
-    <file>.provenance.json; the copy's path."""
+    <file>.provenance.json; the copy's path. serves: the key of the kernel that shares it, where it was built for
+    another one; the record in the folder then says so."""
+    stored = replace(stored, record=replace(stored.record, serves=serves)) if serves else stored
     folder.mkdir(parents=True, exist_ok=True)
     out = folder / stored.record.file_name
     write_pair(out, out.with_name(f"{out.name}.json"), stored.path.read_bytes(), stored.record)

@@ -17,9 +17,9 @@ from builder.toolchain import Llvm
 
 LIBBPF = Path("/usr/include/bpf")
 """The headers of libbpf that both eBPF kinds are compiled with (libbpf-dev)."""
-_DEFINES = ("-D__KERNEL__", "-D__BPF_TRACING__", "-D__TARGET_ARCH_x86", "-DCC_USING_FENTRY")
+DEFINES = ("-D__KERNEL__", "-D__BPF_TRACING__", "-D__TARGET_ARCH_x86", "-DCC_USING_FENTRY")
 """CC_USING_FENTRY: headers of 7.x refuse a compiler that does not say that it supports -mfentry."""
-_CODE = (
+CODE = (
     "-std=gnu11", "-fms-extensions", "-fshort-wchar", "-O2", "-g", "-fno-stack-protector", "-fno-jump-tables",
     "-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fno-strict-aliasing",
 )  # fmt: skip
@@ -60,8 +60,8 @@ def clang_argv(
     """
     return [
         llvm.clang.path, "-nostdinc", "-isystem", f"{llvm.resources}/include", *include_argv(tree),
-        "-idirafter", f"{root}/libbpf", f"-I{root}/common", f"-I{root}/gen", f"-I{source.parent}", *_DEFINES,
-        f'-DKD_RELEASE="{release}"', f'-DKD_NAME="{name}"', f'-DKBUILD_MODNAME="{name}"', *_CODE, *_WARNINGS,
+        "-idirafter", f"{root}/libbpf", f"-I{root}/common", f"-I{root}/gen", f"-I{source.parent}", *DEFINES,
+        f'-DKD_RELEASE="{release}"', f'-DKD_NAME="{name}"', f'-DKBUILD_MODNAME="{name}"', *CODE, *_WARNINGS,
         f"-ffile-prefix-map={root}/=", f"-ffile-prefix-map={tree.root}/=", "-fdebug-compilation-dir=.",
         "-emit-llvm", "-c", str(source), "-o", str(out),
     ]  # fmt: skip

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be built, and download nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 @click.option("--force", is_flag=True, help="Build again what was built before.")
+@click.option("--no-share", is_flag=True, help="Build a module of its own for each kernel; see docs/building.md.")
 @click.option(
     "--fail-fast/--keep-going",
     default=False,
@@ -106,6 +107,7 @@ def command(
     dry_run: bool,
     as_json: bool,
     force: bool,
+    no_share: bool,
     fail_fast: bool,
     known_bad: Path | None,
     sign_key: str | None,
@@ -189,7 +191,7 @@ def command(
         return int(ExitCode.DONE)
     with _cluster(scheduler, source, force=force, mirrors=mirrors) as cluster:
         slots = cluster.slots() if cluster is not None else len(os.sched_getaffinity(0))
-        options = RunOptions(jobs or slots, force, out, fail_fast, signing, mirrors)
+        options = RunOptions(jobs or slots, force, out, fail_fast, signing, mirrors, not no_share)
         again = words_again(click.get_current_context()) if check_reproducible else None
         results = _run(plans, source, options, toolchains, cluster=cluster, again=again, as_json=as_json, junit=junit)
     return int(exit_status(results))

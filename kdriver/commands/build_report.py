@@ -140,11 +140,17 @@ def print_results(results: Sequence[BuildResult], as_json: bool) -> None:
 
 
 def summary(results: Sequence[BuildResult]) -> str:
-    """`60 drivers: 40 built, 19 cached, 1 failed (compile 1)`."""
+    """`60 drivers: 40 built, 19 shared, 1 failed (compile 1); 19 builds saved, 401 s`: as long as these builds took."""
     text = counted(Counter(str(result.outcome) for result in results))
     classes = Counter(result.failure for result in results if result.failure)
     blame = ", ".join(f"{name} {count}" for name, count in classes.most_common())
-    return f"{len(results)} drivers: {text}" + (f" ({blame})" if blame else "")
+    shared = [result.record for result in results if result.outcome == "shared" and result.record is not None]
+    saved = f"; {len(shared)} builds saved, {sum(one.seconds for one in shared):.0f} s" if shared else ""
+    return f"{len(results)} drivers: {text}" + (f" ({blame})" if blame else "") + saved
+
+
+def _with(result: BuildResult) -> str:
+    return f"serves as the one of {result.shared_with.split('/')[2]}" if result.shared_with else ""
 
 
 def _row(result: BuildResult) -> tuple[str, ...]:
@@ -157,6 +163,7 @@ def _row(result: BuildResult) -> tuple[str, ...]:
         f"{result.seconds:.1f}",
         size(record.size_bytes) if record else "",
         result.reason
+        or _with(result)
         or ("and a signed file" if result.signed else "")
         or _AGAIN.get(result.reproduced)
         or twin_note(record.twin_of if record else ""),

@@ -68,7 +68,8 @@ class Artifact:
     twin_of: the key of the kernel whose headers stood in for this one's (Kernel.twin_of); empty for its own.
     file: what the file is called where that is not what kdriver's own driver of the kind is called.
     builder: who built it, a URI (kdriver/core/provenance.py). signer: of a signed module the SHA-256 of the
-    certificate; unsigned: the SHA-256 of the file that it was before, which is what a verdict is about.
+    certificate; unsigned: the SHA-256 of the file that it was before, which is what a verdict is about. serves: the key
+    of the kernel that this copy is for, where it was built for another one that it is proved to fit as well.
     """
 
     kernel: str
@@ -90,6 +91,7 @@ class Artifact:
     builder: str = ""
     signer: str = ""
     unsigned: str = ""
+    serves: str = ""
 
     @property
     def judged(self) -> str:
@@ -123,6 +125,7 @@ class Artifact:
             "builder": self.builder,
             "signer": self.signer,
             "unsigned": self.unsigned,
+            "serves": self.serves,
         }
 
     @classmethod

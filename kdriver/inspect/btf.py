@@ -53,13 +53,15 @@ class BtfMember:
 
 @dataclass(frozen=True, slots=True)
 class BtfType:
-    """One type. size_or_type: bytes of a sized kind, the type id of a referring one."""
+    """One type. size_or_type: bytes of a sized kind, the type id of a referring one. flag: of a declaration (FWD)
+    whether it is one of a union."""
 
     type_id: int
     name: str
     kind: BtfKind
     size_or_type: int
     members: tuple[BtfMember, ...] = ()
+    flag: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def _read_types(table: bytes, names: bytes) -> list[BtfType]:
         if kind in (BtfKind.STRUCT, BtfKind.UNION):
             members = tuple(_read_member(table, names, at + 12 * index, flag) for index in range(count))
         at += _TRAILER_BYTES.get(kind, 0) + _ENTRY_BYTES.get(kind, 0) * count
-        types.append(BtfType(len(types) + 1, _name(names, name_at), kind, size_or_type, members))
+        types.append(BtfType(len(types) + 1, _name(names, name_at), kind, size_or_type, members, flag))
     return types
 
 

@@ -105,7 +105,7 @@ def kernels_of(built: Iterable[Built], verdicts_dir: Path) -> frozenset[str]:
     """The keys of all kernels that these drivers were built for or judged on."""
     keys = set()
     for one in built:
-        keys.add(one.artifact.kernel)
+        keys.add(one.artifact.serves or one.artifact.kernel)
         for path in (verdicts_dir / one.artifact.judged).glob("*.json"):
             try:
                 keys.add(str(json.loads(path.read_bytes())["kernel"]))
@@ -140,8 +140,8 @@ def _newest(
 
 
 def _may_serve(artifact: Artifact, kernel: Kernel, verdicts_dir: Path) -> bool:
-    """Built for this kernel, or for any, or (a shared module) judged on it."""
-    if artifact.kernel == kernel.key:
+    """Built for this kernel, or for any, or (a shared module) said to serve it or judged on it."""
+    if (artifact.serves or artifact.kernel) == kernel.key:
         return True
     if artifact.kernel == CORE_KERNEL:
         return kernel.arch == CORE_KERNEL.split("/")[1]

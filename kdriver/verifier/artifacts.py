@@ -89,4 +89,6 @@ def artifacts_for(
 def _fits(record: Artifact, kernel: str, release: str) -> bool:
     if record.kind is DriverKind.CORE:
         return record.kernel == CORE_KERNEL
+    if record.serves:
+        return record.serves == kernel if kernel else record.serves.split("/")[2] == release
     return record.kernel == kernel if kernel else record.release == release

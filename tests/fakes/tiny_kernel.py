@@ -29,7 +29,9 @@ SYMBOLS = {"module_layout": 0x01020304, "kmalloc": 0x11111111, "kfree": 0x222222
 @dataclass(frozen=True)
 class TinyKernel:
     """What the headers say. gcc: CONFIG_GCC_VERSION's major version. vermagic, crcs: what modules get, where that
-    differs from what the headers promise. tool: a program that stands as the headers' modpost. options: of .config."""
+    differs from what the headers promise. tool: a program that stands as the headers' modpost. options: of .config.
+    settings: the text of autoconf.h. headers: more of include/, or other texts. exported: CRCs other than the usual
+    ones, in the headers and in modules. modversions: whether modules are to have CRCs."""
 
     release: str = "1.2.3-tiny-amd64"
     version: str = "1.2.3-1"
@@ -38,6 +40,10 @@ class TinyKernel:
     crcs: dict[str, int] = field(default_factory=dict)
     tool: Path = Path("/bin/true")
     options: tuple[str, ...] = OPTIONS
+    settings: str = "#define CONFIG_MODVERSIONS 1\n"
+    headers: dict[str, str] = field(default_factory=dict)
+    exported: dict[str, int] = field(default_factory=dict)
+    modversions: bool = True
 
     def packages(self, folder: Path) -> Kernel:
         """Pack the three header packages into `folder`/debian/pool; the kernel's record of the index."""
@@ -95,6 +101,8 @@ def _write_common(root: Path, kernel: TinyKernel) -> None:
     other = root / f"usr/src/linux-headers-{kernel.release}-common/arch/arm/include/asm/types.h"
     other.parent.mkdir(parents=True)
     other.write_text("/* Another architecture's. */\n")
+    for name, text in kernel.headers.items():
+        (root / f"usr/src/linux-headers-{kernel.release}-common/include/{name}").write_text(text)
 
 
 def _write_arch(root: Path, kernel: TinyKernel) -> None:
@@ -104,11 +112,13 @@ def _write_arch(root: Path, kernel: TinyKernel) -> None:
     (build / "Makefile").write_text(f"include /usr/src/linux-headers-{kernel.release}-common/Makefile\n")
     text = f"gcc-{kernel.gcc} (Tiny {kernel.gcc}.2.0) {kernel.gcc}.2.0"
     (build / ".config").write_text(
-        f'CONFIG_CC_VERSION_TEXT="{text}"\nCONFIG_GCC_VERSION={kernel.gcc}0200\nCONFIG_MODVERSIONS=y\n'
+        f'CONFIG_CC_VERSION_TEXT="{text}"\nCONFIG_GCC_VERSION={kernel.gcc}0200\n'
+        + ("CONFIG_MODVERSIONS=y\n" if kernel.modversions else "")
         + "".join(f"{option}=y\n" for option in kernel.options)
     )
+    (generated / "autoconf.h").write_text(kernel.settings)
     (generated / "utsrelease.h").write_text(f'#define UTS_RELEASE "{kernel.release}"\n')
-    (build / "Module.symvers").write_text(symvers(SYMBOLS))
+    (build / "Module.symvers").write_text(symvers({**SYMBOLS, **kernel.exported}))
     if kernel.crcs:
         (build / ".crcs").write_text(symvers({**SYMBOLS, **kernel.crcs}))
     if kernel.vermagic:

@@ -1,0 +1,118 @@
+"""Sharing by proof: a module that was built for one kernel serves another one of the same batch when nothing that it
+sees of the kernel differs.
+
+The kernel itself checks, when it loads a module with symbol CRCs (CONFIG_MODVERSIONS), that each symbol which the
+module imports has the CRC that it was built against, and that the vermagic texts are the same behind their first word:
+the release in front is skipped then, and only then (same_magic of kernel/module). That does not cover structures which
+the module reads and no imported symbol mentions, so their layouts are compared as well (builder/layouts.py), and the
+configuration that inline functions of headers depend on. What the release says is never asked.
+
+Modules only: an eBPF probe carries the release that its loader compares with the host's, and a kernel checks nothing of
+what it reads.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from builder.bench import Bench
+from builder.failure import StepError
+from builder.headers import HeaderTree
+from builder.layouts import find_layouts, same_layouts
+from builder.plan import BuildPlan
+from builder.recipe import Recipe
+from builder.store import Stored, find_stored
+from kdriver.inspect.elf import ModuleFacts, read_module
+from kdriver.inspect.symvers import compare_symbols, read_symvers
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A module of the batch that others may share: built or cached for the kernel of `plan`."""
+
+    plan: BuildPlan
+    tree: HeaderTree
+    recipe: Recipe
+    stored: Stored
+    facts: ModuleFacts
+
+
+@dataclass(slots=True)
+class Shares:
+    """The offers of one batch; may be used from several threads. kernels: the keys of the batch's kernels."""
+
+    kernels: frozenset[str]
+    _offers: list[Offer] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def offer(self, plan: BuildPlan, tree: HeaderTree, recipe: Recipe, stored: Stored) -> None:
+        """Let the batch's other kernels share this module; one without CRCs serves nobody else."""
+        if not tree.evidence.modversions or plan.twin_of or len(self.kernels) < 2:
+            return
+        made = Offer(plan, tree, recipe, stored, read_module(stored.path))
+        with self._lock:
+            self._offers.append(made)
+
+    def find(self, plan: BuildPlan, tree: HeaderTree, recipe: Recipe, bench: Bench) -> Stored | None:
+        """A module of another kernel of the batch that is proved to serve this one; None when there is none. The proof
+        is kept: its inputs are all in the content key of what would have been built."""
+        if not tree.evidence.modversions or plan.twin_of or len(self.kernels) < 2:
+            return None
+        kept = bench.cache / "shares" / f"{recipe.key}.json"
+        known = _read(kept)
+        if known and known["kernel"] in self.kernels:
+            stored = find_stored(bench.store, known["content_key"])
+            if stored is not None:
+                return stored
+        with self._lock:
+            offers = tuple(self._offers)
+        exported: dict[str, int] | None = None
+        for offer in offers:
+            if not _alike(offer.recipe, recipe):
+                continue
+            exported = read_symvers(tree.build_dir / "Module.symvers") if exported is None else exported
+            if compare_symbols(offer.facts, exported) or _differ(plan, tree, offer, bench):
+                continue
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            proof = {"kernel": offer.plan.kernel.key, "content_key": offer.recipe.key}
+            kept.write_text(json.dumps(proof) + "\n")
+            return offer.stored
+        return None
+
+
+def _alike(one: Recipe, other: Recipe) -> bool:
+    """Whether two modules come from the same source by the same compiler; the headers' packages may differ."""
+    sources = [{entry.sha256 for entry in recipe.inputs if entry.name == "driver source"} for recipe in (one, other)]
+    return one.compiler == other.compiler and sources[0] == sources[1]
+
+
+def _differ(plan: BuildPlan, tree: HeaderTree, offer: Offer, bench: Bench) -> str:
+    """What the layouts, flags and configuration say against sharing. Without clang nothing is proved."""
+    try:
+        choice = bench.toolchains.llvm(plan.kernel)
+        folder = bench.cache / "layouts"
+        log = bench.log(plan).with_name("layouts.log")
+        log.unlink(missing_ok=True)
+        mine = find_layouts(tree, bench.source, choice, folder, log)
+        theirs = find_layouts(offer.tree, bench.source, choice, folder, log)
+    except StepError as error:
+        logger.warning("%s: nothing can be shared with it: %s", plan.kernel.key, error.message)
+        return error.message
+    # What the compiled module says counts more than what another compiler makes of the headers.
+    if theirs.vermagic != offer.facts.vermagic:
+        return "the module's vermagic is not what its headers say"
+    return same_layouts(mine, theirs)
+
+
+def _read(path: Path) -> dict[str, str] | None:
+    try:
+        found: dict[str, str] = json.loads(path.read_text())
+        return found if {"kernel", "content_key"} <= found.keys() else None
+    except (OSError, ValueError, AttributeError):
+        return None

@@ -1,0 +1,171 @@
+"""Sharing by proof: a module serves another kernel only when symbols, flags, configuration and layouts are the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kdriver.cli import run
+from kdriver.core.artifact import DriverKind
+from kdriver.core.errors import ExitCode
+from kdriver.repository.gather import gather, kernels_of, read_built_folder
+from kdriver.verifier.artifacts import artifacts_for, find_artifacts
+from tests.fakes.tiny_kernel import BuildSite, TinyKernel, build_site
+
+Capture = pytest.CaptureFixture[str]
+SCHED = """
+#ifndef _LINUX_SCHED_H
+#define _LINUX_SCHED_H
+#include <linux/kernel.h>
+struct kd_pointed_to {{
+	{inner};
+}};
+struct task_struct {{
+	long state;
+	{outer};
+	struct kd_pointed_to *more;
+}};
+#endif
+"""
+
+
+def sched(outer: str = "int pid", inner: str = "int a") -> dict[str, str]:
+    return {"linux/sched.h": SCHED.format(outer=outer, inner=inner)}
+
+
+UP = '#include <generated/utsrelease.h>\n#define VERMAGIC_STRING UTS_RELEASE " UP "\n'
+FIRST = TinyKernel(headers=sched(), settings="#define CONFIG_SMP 1\n")
+
+
+def other(**fields: Any) -> TinyKernel:
+    same: dict[str, Any] = {"headers": sched(), "settings": "#define CONFIG_SMP 1\n"}
+    return TinyKernel(release="1.2.4-tiny-amd64", version="1.2.4-1", **{**same, **fields})
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BuildSite]:
+    with build_site(tmp_path) as made:
+        for name, value in made.environment().items():
+            monkeypatch.setenv(name, value)
+        source = made.driver_source()
+        code = source / "kmod/toy.c"
+        code.write_text(
+            code.read_text().replace("#include <linux/slab.h>", "#include <linux/sched.h>\n#include <linux/slab.h>")
+        )
+        with (source / "common/kd_toy.h").open("a") as header:
+            header.write("struct task_struct;\nextern struct task_struct *kd_toy_task;\n")
+        yield made
+
+
+def build(site: BuildSite, *words: str) -> int:
+    source = ["--driver-src", str(site.folder / "toy_driver")]
+    return run(["build", "--distro", "debian12", "--kind", "kmod", "-j", "1", *source, *words])
+
+
+def results(capture: Capture) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(capture.readouterr().out)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("second", "outcome"),
+    [
+        pytest.param(other(), "shared", id="all is the same but the release"),
+        pytest.param(other(exported={"kd_other": 7}), "shared", id="a symbol that it does not import"),
+        pytest.param(
+            other(settings='#define CONFIG_BUILD_SALT "1.2.4"\n#define CONFIG_SMP 1\n'), "shared", id="the build's salt"
+        ),
+        pytest.param(other(exported={"kfree": 7}), "built", id="the CRC of a symbol that it imports"),
+        pytest.param(other(headers=sched(outer="long pid")), "built", id="a structure that it names"),
+        pytest.param(other(headers=sched(inner="long a")), "built", id="a structure that one points to"),
+        pytest.param(other(settings="#define CONFIG_SMP 2\n"), "built", id="the configuration"),
+        pytest.param(
+            other(headers={**sched(), "linux/vermagic.h": UP}),
+            "built",
+            id="flags of vermagic",
+        ),
+        pytest.param(other(modversions=False), "built", id="a kernel that wants no CRCs and compares the release"),
+    ],
+)
+def test_module_serves_another_kernel_when_nothing_it_sees_differs(
+    second: TinyKernel, outcome: str, site: BuildSite, capsys: Capture
+) -> None:
+    first = site.add(FIRST)
+    site.add(second)
+    assert build(site, "--json") == ExitCode.DONE
+    one, two = results(capsys)
+    assert (one["outcome"], two["outcome"]) == ("built", outcome)
+    assert (two["sha256"] == one["sha256"]) is (outcome == "shared")
+    assert two["shared_with"] == (first.key if outcome == "shared" else "")
+
+
+def test_next_run_shares_again_and_no_share_builds_each(site: BuildSite, capsys: Capture) -> None:
+    site.add(FIRST)
+    second = site.add(other())
+    assert build(site, "--json") == ExitCode.DONE
+    capsys.readouterr()
+    assert build(site, "--json") == ExitCode.DONE
+    assert [one["outcome"] for one in results(capsys)] == ["cached", "shared"]
+    assert (
+        run(
+            [
+                "build",
+                "--kernel",
+                second.key,
+                "--kind",
+                "kmod",
+                "--json",
+                "--driver-src",
+                str(site.folder / "toy_driver"),
+            ]
+        )
+        == 0
+    )
+    assert [one["outcome"] for one in results(capsys)] == ["built"], "a kernel alone has its own module"
+    assert build(site, "--no-share", "--force", "--json") == ExitCode.DONE
+    assert [one["outcome"] for one in results(capsys)] == ["built", "built"]
+
+
+def test_saving_is_printed(site: BuildSite, capsys: Capture) -> None:
+    site.add(FIRST)
+    site.add(other())
+    assert build(site) == ExitCode.DONE
+    said = capsys.readouterr().out
+    assert "servesastheoneof1.2.3-tiny-amd64" in "".join(said.split()), "the column may fold"
+    last = said.splitlines()[-1]
+    assert last.startswith("2 drivers: 1 built, 1 shared; 1 builds saved, ")
+
+
+def test_shared_file_is_verified_and_published_for_each_kernel(
+    site: BuildSite, tmp_path: Path, capsys: Capture
+) -> None:
+    kernels = [site.add(FIRST), site.add(other())]
+    out = tmp_path / "out"
+    assert build(site, "--out", str(out)) == ExitCode.DONE
+    record = json.loads((out / kernels[1].release / "kdriver.ko.json").read_text())
+    assert (record["kernel"], record["serves"]) == (kernels[0].key, kernels[1].key)
+    found = find_artifacts(out)
+    for kernel in kernels:
+        drivers, missing = artifacts_for(found, [DriverKind.KMOD], kernel=kernel.key, release=kernel.release)
+        assert len(drivers) == 1 and not missing
+        assert drivers[0].path.parent.name == kernel.release
+    built = read_built_folder(out)
+    assert kernels_of(built, tmp_path / "verdicts") == {kernel.key for kernel in kernels}
+    candidates = gather(built, kernels, [DriverKind.KMOD], tmp_path / "verdicts")
+    assert [(one.kernel.key, one.artifact.sha256) for one in candidates] == [
+        (kernel.key, record["sha256"]) for kernel in kernels
+    ]
+
+
+def test_headers_that_say_nothing_of_layouts_share_nothing_and_say_so(
+    site: BuildSite, capsys: Capture, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.add(FIRST)
+    second = site.add(other(headers={**sched(), "linux/vermagic.h": "#error none\n"}))
+    assert build(site, "--json") == ExitCode.DONE
+    assert [one["outcome"] for one in results(capsys)] == ["built", "built"]
+    assert f"{second.key}: nothing can be shared with it" in caplog.text
