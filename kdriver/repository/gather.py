@@ -77,7 +77,7 @@ def _void(candidate: Candidate, case_set: str) -> str:
     image = candidate.kernel.package(PackageRole.IMAGE)
     return void_reason(
         candidate.verdict,
-        artifact_sha256=candidate.artifact.sha256,
+        artifact_sha256=candidate.artifact.judged,
         image_sha256=image.sha256 if image is not None else "",
         case_set=case_set,
     )

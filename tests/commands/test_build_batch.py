@@ -38,7 +38,7 @@ def add_kernels(site: BuildSite, count: int, **fields: Any) -> list[str]:
 
 
 def build(*words: str, source: Path = TOY_DRIVER) -> int:
-    return run(["build", "--distro", "debian12", "--driver-src", str(source), *words])
+    return run(["build", "--distro", "debian12", "--no-share", "--driver-src", str(source), *words])
 
 
 def results(capture: Capture) -> list[dict[str, Any]]:
@@ -109,7 +109,7 @@ def test_stopped_batch_says_what_it_has_and_the_next_run_goes_on(
     with (source / "kmod/Kbuild").open("a") as kbuild:
         kbuild.write(f"ifneq ($(findstring 1.2.2-,$(release)),)\n{wait}\nendif\n")
     argv = [sys.executable, "-m", "kdriver", "build", "--distro", "debian12", "--driver-src", str(source)]
-    argv += ["--kind", "kmod", "-j", "1", "--json", "--junit", str(tmp_path / "junit.xml")]
+    argv += ["--kind", "kmod", "-j", "1", "--no-share", "--json", "--junit", str(tmp_path / "junit.xml")]
     process = subprocess.Popen(
         argv, env={**os.environ, **site.environment()}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -127,10 +127,11 @@ WITH_LOG = (Failure.PROBE, Failure.COMPILE, Failure.LINK, Failure.SYMBOL, Failur
 
 
 def test_every_class_is_produced_here() -> None:
-    assert set(SETTINGS) == set(Failure)
+    # What fails on a cluster's worker itself is produced by the tests of the cluster.
+    assert set(SETTINGS) == set(Failure) - {Failure.WORKER}
 
 
-@pytest.mark.parametrize("failure", list(Failure))
+@pytest.mark.parametrize("failure", list(SETTINGS))
 def test_result_names_its_class_and_first_error(
     failure: Failure, site: BuildSite, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
