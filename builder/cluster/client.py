@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import os
 import tempfile
 import threading
@@ -18,19 +19,20 @@ from builder.cluster.job import make_job, pack_source, run_job
 from builder.failure import Failure, StepError
 from builder.plan import BuildPlan
 from builder.source import DriverSource
-from builder.store import Stored, put
+from builder.store import Stored, find_stored, put
 from builder.toolchain import load_table
 from kdriver.core.artifact import Artifact, DriverKind
 from kdriver.core.errors import DownloadError, IntegrityError, KdriverError
 from kdriver.core.kernel import FILE
 from kdriver.executors.task import StoppedError
+from kdriver.version import VERSION
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
 SLOT = "build"
 """The resource of which a worker has one for each build that it runs at a time."""
-_CONNECT_S = 20
+_CONNECT_S = 10
 _LOOK_S = 2.0
 _TLS = ("KDRIVER_TLS_CA", "KDRIVER_TLS_CERT", "KDRIVER_TLS_KEY")
 
@@ -95,7 +97,7 @@ class Cluster:
 
     def slots(self) -> int:
         """How many builds the cluster's workers run at a time. Raises ClusterError when it has no worker."""
-        total = int(sum(one.get(SLOT, 0) for one in self._offered().values()))
+        total = int(sum(one.get(SLOT, 0) for one in self.resources().values()))
         if total == 0:
             raise ClusterError(
                 f"cluster {self.address}: it has no worker",
@@ -111,6 +113,10 @@ class Cluster:
                 "headers that were named as files are not on the workers",
                 hint="Build it with --executor auto.",
             )
+        ledger = bench.cache / "cluster-jobs" / f"{self._key(plan)}.json"
+        known = None if self._force else _remembered(ledger, bench.store)
+        if known is not None:
+            return known, False
         answer = self._answer(plan, bench)
         log = bench.log(plan)
         if answer["log"]:
@@ -125,7 +131,17 @@ class Cluster:
         with tempfile.TemporaryDirectory(prefix="cluster-", dir=bench.cache / "work") as scratch:
             file = Path(scratch) / record.file_name
             file.write_bytes(content)
-            return put(bench.store, file, record), bool(answer["fresh"])
+            stored = put(bench.store, file, record)
+        ledger.parent.mkdir(parents=True, exist_ok=True)
+        ledger.write_text(json.dumps({"content_key": record.content_key}) + "\n")
+        return stored, bool(answer["fresh"])
+
+    def _key(self, plan: BuildPlan) -> str:
+        """SHA-256 of what is asked of the cluster. Which compiler its workers have is theirs to know: --force asks
+        again."""
+        packages = sorted(package.digest for package in plan.packages)
+        parts = [VERSION, plan.built_for, plan.twin_of, str(plan.kind), plan.name, self._digest, *packages]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
     def stop(self) -> None:
         """Take back what has not begun, and end every wait. What runs on a worker ends there and stays in its cache."""
@@ -140,7 +156,7 @@ class Cluster:
         self._client.close()
 
     def _answer(self, plan: BuildPlan, bench: Bench) -> dict[str, Any]:
-        needed = requirement(plan, self._offered())
+        needed = requirement(plan, self.resources())
         job = make_job(plan, self._source, self._digest, force=self._force, mirrors=self._mirrors)
         bench.on_step(plan, "on the cluster")
         future = self._client.submit(
@@ -168,13 +184,13 @@ class Cluster:
                 answer: dict[str, Any] = future.result(timeout=_LOOK_S)
                 return answer
             except TimeoutError:
-                lacking = not serves(needed, self._offered())
+                lacking = not serves(needed, self.resources())
                 lacking_since = (lacking_since or time.monotonic()) if lacking else None
                 if lacking_since is not None and time.monotonic() - lacking_since > self._patience_s:
                     future.cancel()
                     raise StepError(
                         Failure.WORKER,
-                        f"no worker has {' and '.join(needed)} any more",
+                        f"no worker has {' and '.join(_words(needed))} any more",
                         hint=f"Start one: kdriver worker --scheduler {self.address}",
                     ) from None
             except KilledWorker as error:
@@ -186,7 +202,7 @@ class Cluster:
             except CancelledError as error:
                 raise StoppedError("the build on the cluster was cancelled") from error
 
-    def _offered(self) -> dict[str, dict[str, float]]:
+    def resources(self) -> dict[str, dict[str, float]]:
         """Workers to their resources, not older than a moment."""
         with self._lock:
             if time.monotonic() - self._seen[0] > _LOOK_S:
@@ -194,6 +210,19 @@ class Cluster:
                 found = {str(name): dict(one.get("resources") or {}) for name, one in workers.items()}
                 self._seen = (time.monotonic(), found)
             return self._seen[1]
+
+
+def _words(needed: Mapping[str, float]) -> list[str]:
+    return ["a place for a build" if name == SLOT else name for name in needed]
+
+
+def _remembered(ledger: Path, store: Path) -> Stored | None:
+    """What came back for the same question before, where it is still in the store."""
+    try:
+        key = str(json.loads(ledger.read_text())["content_key"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+    return find_stored(store, key)
 
 
 def _connect(address: str) -> Client:

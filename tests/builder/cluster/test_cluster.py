@@ -17,7 +17,12 @@ from typing import IO, Any
 
 import pytest
 
+from builder.cluster.client import Cluster
+from builder.plan import plan_builds
+from builder.run import run_builds
+from builder.source import load_source
 from kdriver.cli import run
+from kdriver.core.artifact import DriverKind
 from kdriver.core.errors import ExitCode
 from tests.fakes.tiny_kernel import TOY_DRIVER, BuildSite, TinyKernel, build_site
 from tests.fakes.tls import make_certificates
@@ -156,6 +161,7 @@ def test_none_of_twelve_kernels_is_lost_when_a_worker_is_killed(site: BuildSite,
     assert build(farm, "--kind", "kmod", "--json") == ExitCode.DONE
     again = results(capsys)
     assert [one["sha256"] for one in again] == [one["sha256"] for one in found]
+    assert {one["outcome"] for one in again} == {"cached"}
 
 
 def test_a_failure_on_a_worker_is_told_as_one_here(site: BuildSite, farm: Farm, capsys: Capture) -> None:
@@ -170,6 +176,25 @@ def test_a_failure_on_a_worker_is_told_as_one_here(site: BuildSite, farm: Farm, 
     assert (found["outcome"], found["failure"]) == ("failed", "compile")
     assert "on purpose" in found["reason"]
     assert "on purpose" in Path(found["log"]).read_text()
+
+
+def test_a_build_that_no_worker_can_take_any_more_fails_instead_of_waiting(
+    site: BuildSite, farm: Farm, capsys: Capture
+) -> None:
+    kernel = site.add()
+    source = load_source(site.driver_source())
+    farm.worker("one", "-j", "1")
+    cluster = Cluster(farm.address, source, patience_s=1)
+    try:
+        assert cluster.slots() == 1
+        farm.kill("one")
+        assert waits_for(lambda: not cluster.resources())
+        (found,) = run_builds(plan_builds([kernel], [DriverKind.KMOD], source), source, cluster=cluster)
+    finally:
+        cluster.close()
+    assert (found.outcome, found.failure) == ("failed", "worker")
+    assert found.reason == "worker: no worker has a place for a build any more"
+    assert found.hint == f"Start one: kdriver worker --scheduler {farm.address}"
 
 
 def test_a_cluster_without_a_worker_says_so_before_anything_is_submitted(
