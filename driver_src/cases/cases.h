@@ -19,6 +19,7 @@
 
 #define PAGE 4096
 #define PATH_BYTES 4096
+#define SNAPLEN_BYTES 16384 /* the largest capture length */
 #define ARG_POINTERS 16
 #define SEGMENTS 16
 #define PATH_COMPONENTS 16
@@ -61,7 +62,7 @@ struct self {
 	char cwd[PATH_BYTES];
 	char exe_path[PATH_BYTES];
 	char argv0[PATH_BYTES];
-	char args_json[65536]; /* JSON value */
+	char args_json[6 * PATH_BYTES + 64]; /* JSON value */
 	char cgroups_json[8192];
 	char comm[16];
 	uint64_t fdlimit;

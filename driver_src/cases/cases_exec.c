@@ -21,17 +21,21 @@ static char *argv_store[64], *env_store[64];
 /* The strings as they lie in the new image's memory, cut to the bound. */
 static void exp_region(const char *name, char *const *strings)
 {
-	static char region[1 << 20];
+	static char region[PATH_BYTES];
 	size_t used = 0;
+	bool cut = false;
 
-	for (; *strings; strings++) {
-		strcpy(region + used, *strings);
-		used += strlen(*strings) + 1;
+	for (; *strings && !cut; strings++) {
+		size_t size = strlen(*strings) + 1;
+
+		cut = size > sizeof(region) - used;
+		if (cut)
+			size = sizeof(region) - used;
+		memcpy(region + used, *strings, size);
+		used += size;
 	}
-	if (used > PATH_BYTES) {
-		used = PATH_BYTES;
+	if (cut)
 		region[used - 1] = 0;
-	}
 	exp_strings(name, region, used);
 }
 

@@ -67,7 +67,7 @@ static bool segment_of(const struct made *m, uint64_t array, uint64_t index, str
 void segments_of(const struct made *m, uint64_t array, uint64_t count, uint64_t limit, const char *data_name,
 		 const char *size_name)
 {
-	static char bytes[65536];
+	static char bytes[SNAPLEN_BYTES];
 	struct iovec segments[SEGMENTS];
 	uint64_t n = least(count, SEGMENTS), used = 0, sum = 0, whole = limit;
 	bool array_read = true, data_read = true;

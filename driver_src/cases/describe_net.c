@@ -455,7 +455,7 @@ static void exp_option_value(const struct made *m, uint32_t level, uint32_t name
 			kind = 4, size = 16;
 	}
 	if (kind == 0) {
-		static unsigned char bytes[65536];
+		static unsigned char bytes[SNAPLEN_BYTES];
 		uint32_t n = length > snaplen ? snaplen : length;
 		size_t used;
 

@@ -132,7 +132,7 @@ int main(int argc, char **argv)
 	}
 	if (!labelled && !list)
 		start_again(argc, argv);
-	if (snaplen < 1 || snaplen > 16384)
+	if (snaplen < 1 || snaplen > SNAPLEN_BYTES)
 		return usage();
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	arena_create();

@@ -130,7 +130,7 @@ void exp_user_dyn_str(const char *name, pid_t pid, uint64_t address, int kind)
 /* len: what the call says; bounded by the capture length here. */
 void exp_user_buf(const char *name, pid_t pid, uint64_t address, uint64_t len)
 {
-	static char bytes[65536];
+	static char bytes[SNAPLEN_BYTES];
 	uint64_t shown = len > snaplen ? snaplen : len;
 	bool whole = peek(pid, address, bytes, shown);
 

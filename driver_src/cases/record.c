@@ -13,7 +13,9 @@
 #include "cases.h"
 
 #define ARENA_BYTES (8ul << 20)
-#define LINE_BYTES (160ul << 10)
+/* Every case's process touches all of this program's memory: what is small here makes the cases fast. */
+#define PARAMS_BYTES (160ul << 10)
+#define OTHERS_BYTES (8ul << 10)
 
 static struct arena {
 	unsigned long used;
@@ -23,10 +25,14 @@ static struct arena {
 } *arena;
 
 static char head[512];
+static char params_text[PARAMS_BYTES], between_text[OTHERS_BYTES], unchecked_text[OTHERS_BYTES];
+static char pointers_text[OTHERS_BYTES];
 static struct section {
-	char text[LINE_BYTES];
+	char *text;
+	size_t size;
 	size_t used;
-} params, between, unchecked, pointers;
+} params = {params_text, sizeof(params_text), 0}, between = {between_text, sizeof(between_text), 0},
+  unchecked = {unchecked_text, sizeof(unchecked_text), 0}, pointers = {pointers_text, sizeof(pointers_text), 0};
 
 const struct made *describing;
 bool exp_i386;
@@ -157,7 +163,7 @@ static void put_situations(const char *name)
 {
 	static const char letters[] = "vnuoel";
 
-	pointers.used += (size_t)snprintf(pointers.text + pointers.used, LINE_BYTES - pointers.used, "%s\"%s\":\"",
+	pointers.used += (size_t)snprintf(pointers.text + pointers.used, pointers.size - pointers.used, "%s\"%s\":\"",
 					  pointers.used ? "," : "", name);
 	for (unsigned int i = 0; letters[i]; i++)
 		if (situations & 1u << i)
@@ -171,7 +177,7 @@ static void put_name(struct section *section, const char *name)
 {
 	if (situations)
 		put_situations(name);
-	section->used += (size_t)snprintf(section->text + section->used, LINE_BYTES - section->used,
+	section->used += (size_t)snprintf(section->text + section->used, section->size - section->used,
 					  "%s\"%s\":", section->used ? "," : "", name);
 }
 
@@ -183,7 +189,7 @@ static void put(struct section *section, const char *name, const char *format, .
 
 	put_name(section, name);
 	va_start(ap, format);
-	section->used += (size_t)vsnprintf(section->text + section->used, LINE_BYTES - section->used, format, ap);
+	section->used += (size_t)vsnprintf(section->text + section->used, section->size - section->used, format, ap);
 	va_end(ap);
 }
 
@@ -236,7 +242,7 @@ void exp_json(const char *name, const char *json)
 void exp_str(const char *name, const char *bytes, size_t len)
 {
 	put_name(&params, name);
-	params.used += json_string(params.text + params.used, LINE_BYTES - params.used, bytes, len);
+	params.used += json_string(params.text + params.used, params.size - params.used, bytes, len);
 }
 
 void exp_hex(const char *name, const void *bytes, size_t len)

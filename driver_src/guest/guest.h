@@ -16,6 +16,7 @@
 #define KD_MAX_SKIPS 32
 #define KD_DETAIL 4096
 #define KD_TIMED_OUT 124
+#define KD_PAGES_NOISE_KB 4096
 
 /*
  * One driver of the plan. name: of module and device, "-" for eBPF objects. foreign: of another project; words are the
@@ -76,6 +77,7 @@ void system_join_cgroups(void);
 void system_pin_to_first_cpu(void);
 void system_show_tasks(void);
 long now_ms(void);
+unsigned long long now_real_ns(void);
 void nap_ms(long ms);
 
 /* kernel.c: modules, loaded programs, the kernel log, the taint mask. */
@@ -86,6 +88,7 @@ bool device_wait(const char *name, long limit_ms);
 bool device_present(const char *name);
 int bpf_programs(void);
 unsigned long kernel_taint(void);
+long kernel_pages_kb(void);
 void kernel_log_mark(void);
 void kernel_log_report(const char *kind);
 

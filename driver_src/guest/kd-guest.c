@@ -270,9 +270,23 @@ static bool step_work(struct capture *capture, const char *kind)
 	return status == 0;
 }
 
+/* What the driver did not give back; the kernel frees maps and programs some time after the last descriptor was closed. */
+static long kept_pages_kb(long before)
+{
+	long until = now_ms() + plan.limit_unload, kept = kernel_pages_kb() - before;
+
+	while (kept > KD_PAGES_NOISE_KB && now_ms() < until) {
+		nap_ms(50);
+		kept = kernel_pages_kb() - before;
+	}
+	return kept;
+}
+
 static void run_driver(const struct driver *driver)
 {
 	unsigned long taint = kernel_taint();
+	unsigned long long started = now_real_ns();
+	long pages = kernel_pages_kb();
 	int programs = bpf_programs();
 	struct capture capture;
 
@@ -290,8 +304,9 @@ static void run_driver(const struct driver *driver)
 		step_unload(driver, programs);
 	}
 	kernel_log_report(driver->kind);
-	result_printf("{\"driver\":\"%s\",\"taint_before\":%lu,\"taint_after\":%lu}", driver->kind, taint,
-		      kernel_taint());
+	result_printf("{\"driver\":\"%s\",\"taint_before\":%lu,\"taint_after\":%lu,\"time_before\":%llu,"
+		      "\"time_after\":%llu,\"pages_kept_kb\":%ld}",
+		      driver->kind, taint, kernel_taint(), started, now_real_ns(), kept_pages_kb(pages));
 	result_end_line();
 	result_printf("{\"driver\":\"%s\",\"done\":true}", driver->kind);
 	result_end_line();

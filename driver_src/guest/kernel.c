@@ -120,6 +120,35 @@ unsigned long kernel_taint(void)
 	return strtoul(text, NULL, 10);
 }
 
+/* Of /proc/meminfo, in kB; 0 where the kernel does not have it. */
+static long meminfo(const char *text, const char *name)
+{
+	const char *at = strstr(text, name);
+
+	return at ? strtol(at + strlen(name), NULL, 10) : 0;
+}
+
+/* Memory that is neither free nor anybody's whom the kernel counts: pages that drivers took. In kB, -1 without. */
+long kernel_pages_kb(void)
+{
+	static const char *const counted[] = {
+		"MemFree:", "Buffers:", "\nCached:", "AnonPages:", "Slab:", "PageTables:", "KernelStack:"};
+	char text[4096];
+	int fd = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
+	long rest;
+	ssize_t n;
+
+	if (fd < 0)
+		return -1;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = 0;
+	rest = meminfo(text, "MemTotal:");
+	for (size_t i = 0; i < sizeof(counted) / sizeof(counted[0]); i++)
+		rest -= meminfo(text, counted[i]);
+	return rest;
+}
+
 void kernel_log_mark(void)
 {
 	if (log_fd < 0)

@@ -174,6 +174,14 @@ long now_ms(void)
 	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+unsigned long long now_real_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (unsigned long long)t.tv_sec * 1000000000ull + (unsigned long long)t.tv_nsec;
+}
+
 void nap_ms(long ms)
 {
 	struct timespec t = {ms / 1000, (ms % 1000) * 1000000};

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from kdriver.core.verdict import POLICY, Fault, Outcome, Verdict
 from kdriver.verifier.guest import Ending, GuestRun
-from kdriver.verifier.kernel_log import complaints, taint_complaints
+from kdriver.verifier.kernel_log import complaints, memory_complaints, taint_complaints
 from kdriver.verifier.plan import DriverUnderTest
 from kdriver.verifier.results import DriverRun, Step
 
@@ -82,6 +82,7 @@ def _failures(driver: DriverUnderTest, run: DriverRun, guest: GuestRun) -> Itera
         yield "load: this step never ran"
     yield from (f"kernel log: {text}" for text in complaints(run.messages))
     yield from (f"kernel taint: {text}" for text in taint_complaints(run.taint_before, run.taint_after))
+    yield from memory_complaints(run.pages_kept_kb)
     if run.messages_left_out:
         yield f"kernel log: {run.messages_left_out} messages more than could be reported"
 

@@ -10,13 +10,14 @@ from kdriver.catalogue.model import Catalogue
 from kdriver.core.verdict import POLICY, CaseCounts, CheckCounts, Fault, Outcome, Verdict
 from kdriver.verifier.compare import Comparison, compare
 from kdriver.verifier.guest import Ending, GuestRun
-from kdriver.verifier.kernel_log import complaints, taint_complaints
+from kdriver.verifier.kernel_log import complaints, memory_complaints, taint_complaints
 from kdriver.verifier.plan import DriverUnderTest
 from kdriver.verifier.results import DriverRun, Record, Step
 from kdriver.verifier.strace import LEFT_OUT, Agreement, agreement
 
 _TIMED_OUT = 124
 _LOAD_REFUSED = 7
+_CLOCK_NOISE_NS = 10_000_000
 _FAILURES_KEPT = 50
 _DIFFERENCES_KEPT = 50
 _TRIALS = ("switch", "pressure", "snaplen", "overrun")
@@ -71,9 +72,11 @@ def judge_run(driver: DriverUnderTest, guest: GuestRun, catalogue: Catalogue, *,
         *_tag(Fault.GUEST_BROKE, _ending(run, guest)),
         *_events(run, comparison),
         *_tag(Fault.WRONG_EVENTS, _order(run.events)),
+        *_tag(Fault.WRONG_EVENTS, _clock(run)),
         *_tag(Fault.LOST_EVENTS, _losses(run)),
         *_tag(Fault.TRIAL, _trials(run)),
         *_tag(Fault.WRONG_EVENTS, _traced(run, agreed) if agreed else ()),
+        *_tag(Fault.UNLOAD, memory_complaints(run.pages_kept_kb)),
         *_tag(Fault.KERNEL_WARNED, (f"kernel log: {text}" for text in complaints(run.messages))),
         *_tag(
             Fault.KERNEL_WARNED,
@@ -190,6 +193,19 @@ def _order(events: list[Record]) -> Iterator[str]:
                 f"{before['name']} at {before['ts']}"
             )
         latest[event["tid"]] = event
+
+
+def _clock(run: DriverRun) -> Iterator[str]:
+    """Times are of the guest's wall clock while the driver's turn lasted."""
+    if not run.done:
+        return
+    first, last = run.time_before - _CLOCK_NOISE_NS, run.time_after + _CLOCK_NOISE_NS
+    outside = [event for event in run.events if not first <= event["ts"] <= last]
+    if outside:
+        yield (
+            f"clock: {len(outside)} events are not of the time of the run, the first is {outside[0]['name']} at "
+            f"{outside[0]['ts']}; {run.time_before} to {run.time_after} was expected"
+        )
 
 
 def _losses(run: DriverRun) -> Iterator[str]:

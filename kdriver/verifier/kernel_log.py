@@ -38,6 +38,10 @@ _TAINTS = {
 }
 
 
+_PAGES_NOISE_KB = 4096
+"""Free pages that each CPU keeps for itself, and what a first use allocates for good. A ring has 8 MB."""
+
+
 def complaints(messages: Iterable[KernelMessage]) -> tuple[str, ...]:
     """The messages that count against a driver, in their order."""
     return tuple(message.text for message in messages if _counts(message))
@@ -47,6 +51,14 @@ def taint_complaints(before: int, after: int) -> tuple[str, ...]:
     """What the kernel says of itself since the driver was loaded, by the taint bits that were set meanwhile."""
     fresh = after & ~before
     return tuple(text for bit, text in _TAINTS.items() if fresh >> bit & 1)
+
+
+def memory_complaints(kept_kb: int) -> tuple[str, ...]:
+    """What the driver's life cost the guest in pages, where that is more than chance. kept_kb: more than before it was
+    loaded, after it had gone, that are neither free nor any process's, the page cache's or the slab's."""
+    if kept_kb <= _PAGES_NOISE_KB:
+        return ()
+    return (f"memory: {kept_kb} kB of pages were not given back when the driver had gone",)
 
 
 def _counts(message: KernelMessage) -> bool:

@@ -18,7 +18,8 @@ class Accelerator(StrEnum):
 class MachinePlan:
     """One guest. console: where the kernel's console (first serial port) is written. results: the file behind
     the second serial port. verbose: print the whole boot on the console; slower, for a boot that failed before.
-    counted: one instruction takes the guest one nanosecond, whatever else the host does (TCG and one CPU only)."""
+    counted: one instruction takes the guest one nanosecond, whatever else the host does (TCG and one CPU only).
+    tsc_khz: how fast the guest's time stamp counter runs, 0 when it is to find out."""
 
     qemu: str
     kernel: Path
@@ -30,6 +31,7 @@ class MachinePlan:
     memory_mb: int = 512
     verbose: bool = False
     counted: bool = False
+    tsc_khz: int = 0
 
 
 # nokaslr, mitigations=off, cryptomgr.notests: emulated seconds saved. tsc=reliable, no_timer_check: calibrations
@@ -49,16 +51,19 @@ _KERNEL_PARAMETERS = (
 )
 
 
-def kernel_command_line(*, verbose: bool) -> str:
+def kernel_command_line(*, verbose: bool, tsc_khz: int = 0) -> str:
     """The kernel's parameters."""
     extra = ("ignore_loglevel", "earlyprintk=ttyS0") if verbose else ("quiet",)
-    return " ".join(_KERNEL_PARAMETERS + extra)
+    # Kernels before 5.9 (bd35c77e32e4) do not know it and measure.
+    clock = (f"tsc_early_khz={tsc_khz}",) if tsc_khz else ()
+    return " ".join(_KERNEL_PARAMETERS + clock + extra)
 
 
 def machine_argv(plan: MachinePlan) -> list[str]:
     """QEMU's command line for a guest without any device but two serial ports."""
-    # cx16 is hidden: with it, 6.12 kernels crashed at random under emulation (QEMU 7.2), never without.
-    cpu = "host" if plan.accelerator is Accelerator.KVM else "max,-cx16"
+    # cx16 is hidden: with it, 6.12 kernels crashed at random under emulation (QEMU 7.2), never without. Without erms
+    # and fsrm kernels copy and clear memory by words: emulated, `rep movsb` takes each byte for itself.
+    cpu = "host" if plan.accelerator is Accelerator.KVM else "max,-cx16,-erms,-fsrm"
     return [
         plan.qemu,
         "-no-user-config",
@@ -81,7 +86,7 @@ def machine_argv(plan: MachinePlan) -> list[str]:
         "-initrd",
         str(plan.initramfs),
         "-append",
-        kernel_command_line(verbose=plan.verbose),
+        kernel_command_line(verbose=plan.verbose, tsc_khz=plan.tsc_khz),
         "-chardev",
         f"file,id=console,path={_escaped(plan.console)}",
         "-serial",

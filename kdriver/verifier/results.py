@@ -76,6 +76,9 @@ class DriverRun:
     events_left_out: int = 0
     taint_before: int = 0
     taint_after: int = 0
+    time_before: int = 0
+    time_after: int = 0
+    pages_kept_kb: int = 0
     done: bool = False
     traced: TracedRun = field(default_factory=TracedRun)
 
@@ -191,6 +194,8 @@ class ResultReader:
                 run.events_left_out = count
             case {"taint_before": int(before), "taint_after": int(after)}:
                 run.taint_before, run.taint_after = before, after
+                run.time_before, run.time_after = int(record["time_before"]), int(record["time_after"])
+                run.pages_kept_kb = int(record["pages_kept_kb"])
             case {"cost": {"state": str(state)} as cost}:
                 run.costs[state] = cost
             case {"done": True}:

@@ -25,6 +25,7 @@ from kdriver.core.verdict import Fault, Verdict
 from kdriver.verifier.agreement import compare_kinds
 from kdriver.verifier.foreign import foreign_verdict
 from kdriver.verifier.guest import Ending, GuestRun, boot_guest
+from kdriver.verifier.host_clock import host_tsc_khz
 from kdriver.verifier.image import GuestKernel
 from kdriver.verifier.judge import judge_run, verdict
 from kdriver.verifier.machine import Accelerator, MachinePlan
@@ -299,9 +300,7 @@ def _boot(
         guest = boot_guest(
             plan,
             bench.tools,
-            MachinePlan(
-                bench.qemu, kernel.path, work / "initramfs", console, work / "results", accelerator, verbose=verbose
-            ),
+            _machine(bench.qemu, kernel, work, accelerator, console=console, verbose=verbose),
             stop=bench.stop,
             on_stage=lambda stage: bench.on_stage(verification.kernel, stage),
         )
@@ -316,7 +315,7 @@ def try_kernel(kernel: GuestKernel, tools: GuestTools, qemu: str, accelerator: A
     limits = replace(Limits(), boot_s=_KVM_TRIAL_S, total_s=_KVM_TRIAL_S)
     with tempfile.TemporaryDirectory(prefix=_WORKPLACE) as name:
         work = Path(name)
-        machine = MachinePlan(qemu, kernel.path, work / "initramfs", work / "console", work / "results", accelerator)
+        machine = _machine(qemu, kernel, work, accelerator, console=work / "console")
         guest = boot_guest(GuestPlan(kernel, (), limits=limits), tools, machine)
     return guest.reason if not guest.result.ended else ""
 
@@ -328,6 +327,14 @@ def sweep_workplaces() -> None:
             about = folder.stat()
             if about.st_uid == os.getuid() and time.time() - about.st_mtime > _STALE_S:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _machine(
+    qemu: str, kernel: GuestKernel, work: Path, accelerator: Accelerator, *, console: Path, verbose: bool = False
+) -> MachinePlan:
+    tsc_khz = host_tsc_khz() if accelerator is Accelerator.TCG else 0
+    root, results = work / "initramfs", work / "results"
+    return MachinePlan(qemu, kernel.path, root, console, results, accelerator, verbose=verbose, tsc_khz=tsc_khz)
 
 
 @contextlib.contextmanager

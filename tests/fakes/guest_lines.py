@@ -36,7 +36,7 @@ def good_run(kind: str, *, tid: int = 71, res: int = 3) -> list[dict[str, Any]]:
         {"snaplen": {"asked": 16, "written": 64, "events": 1, "seen": 16}},
         {"overrun": overrun},
         *({"step": name, "status": 0, "ms": 10, "detail": ""} for name in STEPS if kind == "kmod" or name != "load"),
-        {"taint_before": 0, "taint_after": 0},
+        {"taint_before": 0, "taint_after": 0, "time_before": 0, "time_after": 1000, "pages_kept_kb": 0},
         {"done": True},
     ]
     return [{"driver": kind, **line} for line in lines]

@@ -20,7 +20,7 @@ from tests.fakes.guest_lines import ended, hello
 from tests.fakes.guest_tools import FakeTools
 from tests.fakes.qemu import deflated
 
-TAINT = {"taint_before": 0, "taint_after": 4096}
+TAINT = {"taint_before": 0, "taint_after": 4096, "time_before": 1, "time_after": 2, "pages_kept_kb": 0}
 
 
 def driver(tmp_path: Path, kind: DriverKind = DriverKind.KMOD, *words: str) -> DriverUnderTest:
@@ -79,9 +79,14 @@ def test_a_check_with_status_0_passes(tmp_path: Path) -> None:
             id="kernel warned",
         ),
         pytest.param(
-            [step("load"), step("check"), step("unload"), {"taint_before": 0, "taint_after": 1 << 9}],
+            [step("load"), step("check"), step("unload"), {**TAINT, "taint_after": 1 << 9}],
             "kernel taint: the kernel issued a warning",
             id="taint",
+        ),
+        pytest.param(
+            [step("load"), step("check"), step("unload"), {**TAINT, "pages_kept_kb": 16000}],
+            "memory: 16000 kB of pages were not given back when the driver had gone",
+            id="leak",
         ),
     ],
 )  # fmt: skip

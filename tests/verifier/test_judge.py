@@ -242,6 +242,26 @@ def test_events_of_one_thread_that_come_out_of_order_fail() -> None:
     assert "order: thread 71: dup at 50 came after dup at 100" in _verdict(run).failures
 
 
+@pytest.mark.parametrize("ts", [100 - 20_000_000, 300 + 20_000_000])
+def test_events_of_another_time_than_the_run_fail(ts: int) -> None:
+    run = _good_run()
+    run.time_before, run.time_after, run.done = 100, 300, True
+    assert _verdict(run).outcome is Outcome.PASSED
+    run.events[1]["ts"] = ts
+    run.events = run.events[1:] if ts < 100 else run.events
+    assert [
+        text for text in _verdict(run).failures if text.startswith("clock: 1 events are not of the time of the run")
+    ]
+
+
+def test_pages_that_were_not_given_back_fail() -> None:
+    run = _good_run()
+    run.pages_kept_kb = 3000
+    assert _verdict(run).outcome is Outcome.PASSED
+    run.pages_kept_kb = 16384
+    assert _verdict(run).failures == ("memory: 16384 kB of pages were not given back when the driver had gone",)
+
+
 def test_events_of_two_threads_may_be_out_of_order() -> None:
     run = _good_run()
     run.expectations[1]["tid"] = 72

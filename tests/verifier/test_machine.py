@@ -19,7 +19,7 @@ def _value(argv: list[str], option: str) -> str:
 def test_the_whole_command_line_of_an_emulated_guest() -> None:
     assert machine_argv(PLAN) == [
         "qemu-system-x86_64", "-no-user-config", "-nodefaults", "-display", "none", "-machine", "q35",
-        "-accel", "tcg,thread=single", "-cpu", "max,-cx16", "-smp", "2", "-m", "512",
+        "-accel", "tcg,thread=single", "-cpu", "max,-cx16,-erms,-fsrm", "-smp", "2", "-m", "512",
         "-kernel", "/k/vmlinux", "-initrd", "/w/initramfs", "-append", kernel_command_line(verbose=False),
         "-chardev", "file,id=console,path=/l/console", "-serial", "chardev:console",
         "-chardev", "file,id=results,path=/w/results", "-serial", "chardev:results",
@@ -40,7 +40,7 @@ def test_kvm_takes_the_hosts_processor() -> None:
 
 
 def test_an_emulated_processor_hides_cx16() -> None:
-    assert _value(machine_argv(PLAN), "-cpu") == "max,-cx16"
+    assert _value(machine_argv(PLAN), "-cpu") == "max,-cx16,-erms,-fsrm"
 
 
 def test_a_comma_in_a_path_does_not_end_the_option() -> None:

@@ -32,7 +32,7 @@ def test_each_kind_of_line_finds_its_place() -> None:
         b'{"driver":"kmod","kmsg":{"level":4,"text":"bad"}}\n',
         b'{"driver":"kmod","kmsg_left_out":2}\n',
         b'{"driver":"kmod","reported":{"other_threads":5,"left_out":1}}\n',
-        b'{"driver":"kmod","taint_before":0,"taint_after":4096}\n',
+        b'{"driver":"kmod","taint_before":0,"taint_after":4096,"time_before":1,"time_after":2,"pages_kept_kb":3}\n',
         b'{"driver":"kmod","done":true}\n',
         b'{"driver":"-","step":"module","status":2,"ms":0,"detail":"m"}\n',
         b'{"end":true,"rc":0,"lines":15}\n',
@@ -49,6 +49,7 @@ def test_each_kind_of_line_finds_its_place() -> None:
     assert [(one.level, one.text) for one in run.messages] == [(4, "bad")]
     assert (run.messages_left_out, run.events_left_out) == (2, 1)
     assert (run.taint_before, run.taint_after, run.done) == (0, 4096, True)
+    assert (run.time_before, run.time_after, run.pages_kept_kb) == (1, 2, 3)
     assert [step.name for step in result.faults] == ["module"]
 
 
