@@ -50,7 +50,9 @@ if TYPE_CHECKING:
 @click.option("--name", help="What the module and its devices are called.  [default: kdriver]")
 @click.option("--out", type=click.Path(path_type=Path), help="Copy the drivers to OUT/<release>/ as well.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), help="Builds at a time.  [default: the number of CPUs]")
-@click.option("-n", "--dry-run", is_flag=True, help="Say what would be built, and download nothing.")
+@click.option(
+    "-n", "--dry-run", "--plan", "dry_run", is_flag=True, help="Say what would be built, and download nothing."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 @click.option("--force", is_flag=True, help="Build again what was built before.")
 @click.option("--no-share", is_flag=True, help="Build a module of its own for each kernel; see docs/building.md.")
