@@ -26,7 +26,7 @@ from kdriver.inspect.elf import read_module
 from kernel_index.query import select_kernels
 from kernel_index.store import load_kernels
 from tests.fakes.devel_tree import merge_tree
-from tests.fakes.engine import may_run, shared_engine
+from tests.fakes.engine import may_run, private_engine
 from tests.fakes.file_server import FileServer
 from tests.fakes.rpms import Built, RpmKey, build_rpms, make_repository
 
@@ -66,7 +66,7 @@ signed_by = ["{fingerprint}"]
 @pytest.fixture(scope="module", autouse=True)
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """An engine without any image, and the index of Debian 13; headers stay in this machine's own cache."""
-    with shared_engine(tmp_path_factory.getbasetemp()) as url, pytest.MonkeyPatch.context() as patch:
+    with private_engine() as url, pytest.MonkeyPatch.context() as patch:
         patch.setenv("KDRIVER_ENGINE", url)
         patch.setenv("KDRIVER_INDEX", str(tmp_path_factory.mktemp("index")))
         assert run(["index", "update", "--distro", "debian13"]) == ExitCode.DONE

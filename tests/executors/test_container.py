@@ -18,7 +18,7 @@ from kdriver.executors.container import ContainerExecutor, prune_containers
 from kdriver.executors.container_plan import LABEL, Limits
 from kdriver.executors.engine import Engine, find_engine
 from kdriver.executors.task import Executor, StoppedError, Task, ToolMissingError
-from tests.fakes.engine import may_run, shared_engine, tiny_root
+from tests.fakes.engine import may_run, private_engine, tiny_root
 
 pytestmark = [pytest.mark.docker, pytest.mark.root, pytest.mark.skipif(bool(may_run()), reason=may_run())]
 IMAGE = "kdriver-test/tiny:1"
@@ -29,7 +29,7 @@ LIMITS = Limits(memory_bytes=64 << 20, processes=40)
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """dockerd with the tiny image."""
     with (
-        shared_engine(tmp_path_factory.getbasetemp()) as url,
+        private_engine() as url,
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setenv("KDRIVER_ENGINE", url)

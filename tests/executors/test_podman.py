@@ -15,7 +15,7 @@ from kdriver.executors.container_plan import Limits
 from kdriver.executors.engine import Engine, find_engine
 from kdriver.executors.task import Task
 from kernel_index.table import load_table
-from tests.fakes.engine import may_run, shared_engine, tiny_root
+from tests.fakes.engine import may_run, private_engine, tiny_root
 
 pytestmark = [
     pytest.mark.docker,
@@ -31,7 +31,7 @@ SPEC: ImageSpec = next(spec for spec in image_specs(load_table()) if spec.name =
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """podman's service with the tiny image under the name of CentOS 7's."""
     with (
-        shared_engine(tmp_path_factory.getbasetemp(), "podman") as url,
+        private_engine("podman") as url,
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setenv("KDRIVER_ENGINE", url)

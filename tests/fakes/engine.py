@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
 import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,23 +24,14 @@ def run_script(*words: str) -> str:
 
 
 @contextmanager
-def shared_engine(base: Path, kind: str = "docker") -> Iterator[str]:
-    """The address of an engine that lives while anyone in the block needs it: the workers of one test run share it.
-
-    base: pytest's base folder of this process, which with several workers is one of several in the run's. Started by
-    the first, stopped with all that it holds by the last."""
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"engine-{kind}"
-    folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
-        users = _count(folder, +1)
-        said = run_script("start", kind, "--dir", str(folder / kind)) if users else ""
-    url = said.strip().rpartition("=")[2]
-    try:
-        yield url
-    finally:
-        with _locked(folder):
-            if _count(folder, -1) == 0:
-                run_script("stop", "--purge", "--dir", str(folder / kind))
+def private_engine(kind: str = "docker") -> Iterator[str]:
+    """The address of an engine that lives as long as the block, with nothing in it. A short path: sockets have one."""
+    with tempfile.TemporaryDirectory(prefix="kd-engine-") as folder:
+        try:
+            yield run_script("start", kind, "--dir", folder).strip().rpartition("=")[2]
+        finally:
+            run_script("stop", "--purge", "--dir", folder)
+            Path(folder).mkdir(exist_ok=True)
 
 
 def tiny_root(folder: Path) -> Path:
@@ -75,21 +66,6 @@ def _libraries(program: Path) -> dict[str, Path]:
             if word.startswith("/") and Path(word).exists():
                 found[word.lstrip("/")] = Path(word).resolve()
     return found
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    with (folder / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _count(folder: Path, change: int) -> int:
-    """How many use the engine, after a change."""
-    file = folder / ".users"
-    users = (int(file.read_text()) if file.exists() else 0) + change
-    file.write_text(str(users))
-    return users
 
 
 def may_run() -> str:
