@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.images import Image
 
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 ImageListener = Callable[[str, str], None]
 """Told of an image's name and the step that begins, and in between of what the step printed last."""
 
@@ -142,7 +144,8 @@ def _build(
             decode=True,
         )
         for message in stream:
-            piece = str(message.get("stream") or message.get("error") or "")
+            # The engine colours what goes to stderr.
+            piece = _COLOUR.sub("", str(message.get("stream") or message.get("error") or ""))
             out.write(piece)
             out.flush()
             lines = [line.strip() for line in piece.splitlines() if line.strip()]

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PROGRAMS = ("sh", "cat", "id", "ls", "mkdir", "sleep", "touch", "head", "tail", "env")
+PROGRAMS = ("sh", "cat", "id", "ls", "mkdir", "rm", "sed", "sleep", "touch", "head", "tail", "env")
 
 
 def run_script(*words: str) -> str:
