@@ -14,6 +14,7 @@
 #define KD_MAX_MODULES 32
 #define KD_MAX_WORDS 64
 #define KD_MAX_SKIPS 32
+#define KD_MAX_ONLY 16
 #define KD_DETAIL 4096
 #define KD_TIMED_OUT 124
 #define KD_PAGES_NOISE_KB 4096
@@ -39,6 +40,9 @@ struct plan {
 	char modules[KD_MAX_MODULES][128];
 	int n_modules;
 	char btf[128];
+	char shell[128]; /* a static busybox: a prompt instead of the drivers; empty without */
+	char only[KD_MAX_ONLY][64]; /* patterns of the cases to run; all without */
+	int n_only;
 	int limit_load;
 	int limit_open;
 	int limit_cases;
@@ -106,6 +110,9 @@ bool child_ended(pid_t pid, int *status);
 int child_wait(pid_t pid, long limit_ms);
 void child_stop(pid_t pid);
 void file_tail(const char *path, char *text, size_t size);
+
+/* shell.c: a prompt on the console. */
+int shell_run(const char *path);
 
 /* capture.c: one running kd-capture, spoken to over its standard input. */
 struct capture {

@@ -124,7 +124,7 @@ static void report_stats(struct capture *capture, const char *kind, const char *
 
 static int step_cases(struct capture *capture, const char *kind)
 {
-	static const char *const argv[] = {"/bin/kd-cases", NULL};
+	const char *argv[2 + 2 * KD_MAX_ONLY] = {"/bin/kd-cases"};
 	char expect_path[64], errors_path[64], detail[KD_DETAIL];
 	struct child child = {.argv = argv, .in = -1, .in_cgroups = true};
 	long started = now_ms();
@@ -132,6 +132,10 @@ static int step_cases(struct capture *capture, const char *kind)
 
 	snprintf(expect_path, sizeof(expect_path), "/tmp/%s.expect", kind);
 	snprintf(errors_path, sizeof(errors_path), "/tmp/%s.cases-errors", kind);
+	for (int i = 0; i < plan.n_only; i++) {
+		argv[1 + 2 * i] = "--only";
+		argv[2 + 2 * i] = plan.only[i];
+	}
 	result_stage(kind, "cases");
 	child.out = open(expect_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	child.err = open(errors_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -361,6 +365,8 @@ int main(void)
 	}
 	if (plan.cost_calls > 0)
 		cost_base();
+	if (plan.shell[0])
+		end_guest(shell_run(plan.shell));
 	for (i = 0; i < plan.n_drivers; i++)
 		run_driver(&plan.drivers[i]);
 	end_guest(0);

@@ -72,8 +72,8 @@ static bool driver_line(struct driver *driver, const char *line)
 	return driver->words[driver->n_words++] != NULL;
 }
 
-/* Lines: `driver KIND NAME PATH`, `module PATH`, `btf PATH`, `set NAME NUMBER`, `strace_calls TEXT`, `strace_skip
- * PATTERN`. False on a line of another shape. */
+/* Lines: `driver KIND NAME PATH`, `module PATH`, `btf PATH`, `shell PATH`, `only PATTERN`, `set NAME NUMBER`,
+ * `strace_calls TEXT`, `strace_skip PATTERN`. False on a line of another shape. */
 static bool plan_line(const char *line)
 {
 	struct driver *driver = &plan.drivers[plan.n_drivers];
@@ -87,8 +87,12 @@ static bool plan_line(const char *line)
 		plan.n_drivers++;
 		return true;
 	}
-	if (sscanf(line, "btf %127s", plan.btf) == 1)
+	if (sscanf(line, "btf %127s", plan.btf) == 1 || sscanf(line, "shell %127s", plan.shell) == 1)
 		return true;
+	if (plan.n_only < KD_MAX_ONLY && sscanf(line, "only %63s", plan.only[plan.n_only]) == 1) {
+		plan.n_only++;
+		return true;
+	}
 	if (plan.n_modules < KD_MAX_MODULES && sscanf(line, "module %127s", plan.modules[plan.n_modules]) == 1) {
 		plan.n_modules++;
 		return true;

@@ -63,6 +63,11 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Run the cases once more under this machine's strace, which must agree on calls, arguments and results.",
 )
+@click.option("--cases", "cases", multiple=True, metavar="GLOB", help="Only cases of that name. Repeatable.")
+@click.option(
+    "--shell", "as_shell", is_flag=True, help="A prompt in the guest of one kernel, with its drivers at hand."
+)
+@click.option("--gdb", "with_gdb", is_flag=True, help="Let the guest of one kernel wait for a debugger.")
 @click.option("--keep", is_flag=True, help="Keep each guest's files beside its console log.")
 @click.option(
     "--kernel-image",
@@ -104,6 +109,9 @@ def command(
     as_json: bool,
     modules: tuple[str, ...],
     strace: bool,
+    cases: tuple[str, ...],
+    as_shell: bool,
+    with_gdb: bool,
     keep: bool,
     kernel_image: Path | None,
     headers: tuple[Path, ...],
@@ -125,6 +133,8 @@ def command(
       kdriver verify --distro debian12 --kernel newest
       kdriver verify --kernel 6.1.0-56-amd64 --kind kmod --json
       kdriver verify --distro debian --changed -j2
+      kdriver verify --kernel newest:cloud-amd64 --kind core --cases 'open*'
+      kdriver verify --kernel newest:cloud-amd64 --shell
       kdriver verify --kernel newest --driver-src ./vpoll-0.1
       kdriver verify --kernel-image linux-4.14 --headers linux-4.14
       kdriver verify --kernel-image kernel-core.rpm --headers kernel-devel.rpm
@@ -150,6 +160,9 @@ def command(
         btf,
         changed,
         strace,
+        cases,
+        as_shell,
+        with_gdb,
     )
     if kernel_image is not None:
         if not headers and artifacts is None:
@@ -165,6 +178,8 @@ def command(
     if distro is None and not kernels:
         raise click.UsageError("name kernels with --distro, --kernel or both")
     chosen = _choose(distro, kernels)
+    if len(chosen) > 1 and (as_shell or with_gdb):
+        raise click.UsageError("--shell and --gdb are for one kernel; name it with --kernel")
     if dry_run:
         return _print_plans([_plan_row(kernel) for kernel in chosen], request)
     with stopped_by_sigterm():

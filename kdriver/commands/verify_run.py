@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fnmatch
+import subprocess
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ import click
 
 from kdriver.core.artifact import DriverKind
 from kdriver.core.console import STDERR, print_json, progress
+from kdriver.core.errors import ExitCode, NotFoundError
 from kdriver.core.paths import cache_dir
 
 if TYPE_CHECKING:
@@ -22,11 +25,14 @@ if TYPE_CHECKING:
     from kdriver.verifier.plan import GuestTools, Limits
     from kdriver.verifier.run import Verification, Verified
 
+_NO_LIMIT_S = 86400.0
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """The command line, as far as it says how. kinds: never empty. jobs: guests at a time. changed: leave out what a
-    verdict covers that still holds. strace: run the cases under strace, too."""
+    verdict covers that still holds. strace: run the cases under strace, too. cases: patterns; the verdicts are not
+    kept then, for they are about these alone."""
 
     kinds: tuple[DriverKind, ...]
     driver_src: Path | None
@@ -41,6 +47,9 @@ class Request:
     btf: Path | None = None
     changed: bool = False
     strace: bool = False
+    cases: tuple[str, ...] = ()
+    as_shell: bool = False
+    with_gdb: bool = False
 
 
 def build_drivers(
@@ -100,6 +109,10 @@ def carry_out(verifications: Sequence[Verification], source: DriverSource, qemu:
         return exit_status(kept)
     sweep_workplaces()
     tools = build_tools(source=source)
+    if request.cases:
+        check_patterns(tools.cases, request.cases)
+    if request.as_shell:
+        return _shell(verifications[0], tools, qemu, request)
     seconds = expected_seconds(verifications)
     files = {driver.sha256: driver.path for one in verifications for driver in one.drivers}
     lock = threading.Lock()
@@ -114,7 +127,8 @@ def carry_out(verifications: Sequence[Verification], source: DriverSource, qemu:
                 display.update(tasks[kernel], note=stage, visible=True)
 
         def on_verified(verified: Verified) -> None:
-            _keep(verified, files, request)
+            if not request.cases:
+                _keep(verified, files, request)
             display.update(tasks[verified.verdict.kernel], note="done", visible=False)
             if len(verifications) > 1:
                 display.console.print(status_line(verified), soft_wrap=True)
@@ -124,11 +138,13 @@ def carry_out(verifications: Sequence[Verification], source: DriverSource, qemu:
             load_catalogue(source.folder),
             qemu,
             _accelerator(verifications, tools, qemu, request.accel),
-            limits=_limits(request.timeout_s),
+            limits=_limits(request),
             keep=request.keep,
             strace=find_strace() if request.strace else (),
             case_set=case_set,
             catalogue_version=catalogue_version(source, generated),
+            only=request.cases,
+            gdb=(lambda text: click.echo(f"kdriver: {text}", err=True)) if request.with_gdb else None,
             on_stage=on_stage,
         )
         found = verify_kernels(
@@ -136,6 +152,8 @@ def carry_out(verifications: Sequence[Verification], source: DriverSource, qemu:
         )
     every = _in_order((*kept, *found))
     print_verdicts(every, as_json=request.as_json)
+    if request.cases:
+        click.echo("kdriver: only some cases ran: these verdicts are not kept", err=True)
     return exit_status(every)
 
 
@@ -157,10 +175,34 @@ def _in_order(verified: Sequence[Verified]) -> tuple[Verified, ...]:
     return tuple(sorted(verified, key=lambda one: (kernels.index(one.verdict.kernel), kinds.index(one.verdict.kind))))
 
 
-def _limits(total_s: float) -> Limits:
+def check_patterns(cases: Path, patterns: Sequence[str]) -> None:
+    """Raise NotFoundError for a pattern that fits no case. cases: the program, which lists them."""
+    listed = subprocess.run([str(cases), "--list"], capture_output=True, text=True, timeout=60, check=True).stdout
+    for pattern in patterns:
+        if not fnmatch.filter(listed.split(), pattern):
+            raise NotFoundError(
+                f"--cases {pattern}: none of {len(listed.split())} cases has such a name",
+                hint="`kdriver events show EVENT` names an event's cases; quote a pattern with * in it.",
+            )
+
+
+def _shell(verification: Verification, tools: GuestTools, qemu: str, request: Request) -> int:
+    from kdriver.verifier.plan import GuestPlan
+    from kdriver.verifier.shell import find_busybox, run_shell
+
+    busybox = find_busybox()
+    kernel = verification.image()
+    plan = GuestPlan(kernel, verification.drivers, kernel.modules, verification.btf, shell=busybox)
+    accelerator = _accelerator([verification], tools, qemu, request.accel)
+    return int(ExitCode.VERIFICATION if run_shell(plan, tools, qemu, accelerator) else ExitCode.DONE)
+
+
+def _limits(request: Request) -> Limits:
     from kdriver.verifier.plan import Limits
 
-    return Limits(total_s=total_s)
+    if request.with_gdb:  # a person at a breakpoint takes any time
+        return Limits(*[_NO_LIMIT_S] * len(fields(Limits)))
+    return Limits(total_s=request.timeout_s)
 
 
 def _accelerator(verifications: Sequence[Verification], tools: GuestTools, qemu: str, asked: str) -> Accelerator:

@@ -19,7 +19,8 @@ class MachinePlan:
     """One guest. console: where the kernel's console (first serial port) is written. results: the file behind
     the second serial port. verbose: print the whole boot on the console; slower, for a boot that failed before.
     counted: one instruction takes the guest one nanosecond, whatever else the host does (TCG and one CPU only).
-    tsc_khz: how fast the guest's time stamp counter runs, 0 when it is to find out."""
+    tsc_khz: how fast the guest's time stamp counter runs, 0 when it is to find out. interactive: the console is this
+    process's terminal. gdb_port: QEMU waits there for a debugger before the first instruction; 0 for none."""
 
     qemu: str
     kernel: Path
@@ -32,6 +33,8 @@ class MachinePlan:
     verbose: bool = False
     counted: bool = False
     tsc_khz: int = 0
+    interactive: bool = False
+    gdb_port: int = 0
 
 
 # nokaslr, mitigations=off, cryptomgr.notests: emulated seconds saved. tsc=reliable, no_timer_check: calibrations
@@ -88,7 +91,7 @@ def machine_argv(plan: MachinePlan) -> list[str]:
         "-append",
         kernel_command_line(verbose=plan.verbose, tsc_khz=plan.tsc_khz),
         "-chardev",
-        f"file,id=console,path={_escaped(plan.console)}",
+        "stdio,id=console,signal=off" if plan.interactive else f"file,id=console,path={_escaped(plan.console)}",
         "-serial",
         "chardev:console",
         "-chardev",
@@ -96,6 +99,7 @@ def machine_argv(plan: MachinePlan) -> list[str]:
         "-serial",
         "chardev:results",
         "-no-reboot",
+        *(("-gdb", f"tcp:127.0.0.1:{plan.gdb_port}", "-S") if plan.gdb_port else ()),
     ]
 
 

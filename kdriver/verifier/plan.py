@@ -16,6 +16,7 @@ from kdriver.verifier.strace_files import StraceFiles
 
 _HOST_MARGIN_S = 20.0
 _GUEST_BTF = "/kernel.btf"
+_GUEST_SHELL = "/bin/busybox"
 
 
 class GuestTools(Protocol):
@@ -112,7 +113,8 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class GuestPlan:
     """One boot. drivers are tried in this order, each from load to unload. modules: files inserted before.
-    btf: type information for a kernel that has none of its own.
+    btf: type information for a kernel that has none of its own. only: patterns of the cases to run, all when empty.
+    shell: a static busybox; the guest gives a prompt on its console then, and leaves the drivers alone.
 
     buffer_bytes: of each CPU, while every event is expected. small_buffer_bytes: of the consumer that is to lose
     events. pressure_rounds, overrun_calls: how many calls those trials make. cost_calls: of a batch, where the guest is
@@ -124,6 +126,8 @@ class GuestPlan:
     drivers: tuple[DriverUnderTest, ...]
     modules: tuple[Path, ...] = ()
     btf: Path | None = None
+    only: tuple[str, ...] = ()
+    shell: Path | None = None
     limits: Limits = field(default_factory=Limits)
     buffer_bytes: int = 8 << 20
     small_buffer_bytes: int = 64 << 10
@@ -159,6 +163,8 @@ def plan_text(plan: GuestPlan) -> str:
     if plan.strace:
         lines.append(f"strace_calls trace=!{','.join(NOT_TRACED)}")
         lines += [f"strace_skip {pattern}" for pattern in LEFT_OUT]
+    lines += [f"only {pattern}" for pattern in plan.only]
+    lines += [f"shell {_GUEST_SHELL}"] if plan.shell else []
     for driver in plan.drivers:
         lines.append(f"driver {driver.kind} {driver.name or '-'} {driver.guest_path}")
         if driver.check is not None:
@@ -185,6 +191,7 @@ def guest_entries(plan: GuestPlan, tools: GuestTools) -> tuple[Entry, ...]:
         ),
         *(regular(path, file.read_bytes(), executable=True) for path, file in plan.strace),
         *([regular(_GUEST_BTF.lstrip("/"), plan.btf.read_bytes())] if plan.btf else []),
+        *([regular(_GUEST_SHELL.lstrip("/"), plan.shell.read_bytes(), executable=True)] if plan.shell else []),
         regular("plan", plan_text(plan).encode()),
         # The kernel opens it as standard input and output of /init, before devtmpfs is mounted.
         character_device("dev/console", 5, 1),

@@ -31,6 +31,7 @@ from kdriver.verifier.judge import judge_run, verdict
 from kdriver.verifier.machine import Accelerator, MachinePlan
 from kdriver.verifier.plan import DriverUnderTest, GuestPlan, GuestTools, Limits
 from kdriver.verifier.results import inflated
+from kdriver.verifier.shell import free_port, gdb_advice
 from kdriver.verifier.static import KernelUnderTest, static_faults
 from kdriver.verifier.strace_files import StraceFiles
 from kdriver.verifier.verdicts import guest_facts, not_verified, now, static_verdict
@@ -82,7 +83,8 @@ class Verified:
 class Bench:
     """What all verifications of one run share. keep: leave each guest's files beside its console log. case_set,
     catalogue_version: what the verdicts say of the cases and of the catalogue. strace: its files, where the cases are
-    to run under it as well."""
+    to run under it as well. only: patterns of the cases to run, all when empty. gdb: told how to attach a debugger to
+    each guest, which then waits for it."""
 
     tools: GuestTools
     catalogue: Catalogue
@@ -93,6 +95,8 @@ class Bench:
     case_set: str = ""
     catalogue_version: str = ""
     strace: StraceFiles = ()
+    only: tuple[str, ...] = ()
+    gdb: Callable[[str], None] | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     on_stage: Callable[[str, str], None] = lambda kernel, stage: None
 
@@ -289,9 +293,14 @@ def _boot(
         drivers,
         modules=kernel.modules,
         btf=verification.btf,
+        only=bench.only,
         limits=bench.limits,
         strace=bench.strace,
     )
+    port = 0
+    if bench.gdb is not None:
+        port = free_port()
+        bench.gdb(gdb_advice(kernel, port))
     logs = cache_dir() / "logs" / "verify" / verification.kernel.replace("/", "_")
     logs.mkdir(parents=True, exist_ok=True)
     stem = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
@@ -300,7 +309,7 @@ def _boot(
         guest = boot_guest(
             plan,
             bench.tools,
-            _machine(bench.qemu, kernel, work, accelerator, console=console, verbose=verbose),
+            replace(_machine(bench.qemu, kernel, work, accelerator, console=console, verbose=verbose), gdb_port=port),
             stop=bench.stop,
             on_stage=lambda stage: bench.on_stage(verification.kernel, stage),
         )

@@ -125,6 +125,29 @@ def test_what_a_verdict_covers_is_not_verified_again(
     assert (tmp_path / "count").read_text().strip() == "1"
 
 
+def test_verdicts_of_some_cases_are_not_kept(
+    tmp_path: Path, image: Path, drivers: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _boots_with(monkeypatch, tmp_path, _all_good())
+    assert run(_arguments(image, drivers, "--cases", "dup*", "--json")) == 0
+    said = capsys.readouterr()
+    assert "only some cases ran: these verdicts are not kept" in said.err
+    for row in json.loads(said.out):
+        assert read_verdict(row["artifact_sha256"], _kernel(image)) is None
+    assert run(_arguments(image, drivers, "--cases", "no-such-case")) == 3
+    assert "has such a name" in capsys.readouterr().err
+
+
+def test_a_debugger_is_told_how_to_attach(
+    tmp_path: Path, image: Path, drivers: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _boots_with(monkeypatch, tmp_path, _all_good())
+    assert run(_arguments(image, drivers, "--gdb")) == 0
+    assert "-ex 'target remote 127.0.0.1:" in capsys.readouterr().err
+    argv = (tmp_path / "argv.1").read_text()
+    assert "-gdb" in argv and "-S" in argv
+
+
 def test_the_table_names_the_counts_of_each_check(
     tmp_path: Path, image: Path, drivers: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
