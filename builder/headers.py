@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from builder.evidence import Evidence, Needs, read_evidence, read_needs
 from builder.failure import Failure, StepError
+from builder.keep import touch
 from kdriver.core.artifact import Input
 from kdriver.core.kernel import Kernel, Package, PackageRole
 
@@ -72,6 +73,7 @@ def prepare_headers(kernel: Kernel, cache: Path, fetch: Fetcher, unpack: Unpacke
         if not _is_whole(home):
             files = [fetch(kernel, package) for package in packages]
             _unpack_to(home, files, _KEPT_ARCH.get(kernel.arch, ()), unpack)
+        touch(home)
         facts = json.loads((home / _FACTS).read_text())
     evidence = Evidence(**{**facts["evidence"], **{key: tuple(facts["evidence"][key]) for key in ("gcc", "glibc")}})
     if kernel.release and evidence.release != kernel.release:

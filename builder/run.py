@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from builder.bench import Bench, StepListener
 from builder.choice import ExecutorName, Toolchains, make_toolchains
 from builder.failure import Failure, StepError
+from builder.keep import build_running, cache_limit, prune
 from builder.one import build_one
 from builder.plan import BuildPlan
 from builder.result import BuildOutcome, BuildResult
@@ -98,14 +99,18 @@ def run_builds(
             on_result(plan, result)
 
     folders = _out_folders(plans, options.out)
-    carry_out(
-        plans,
-        lambda plan: _run_one(plan, bench, build, folders.get(plan), options.signing),
-        jobs=options.jobs,
-        fail_fast=options.fail_fast,
-        tell=tell,
-        stop=toolchains.stop if cluster is None else cluster.stop,
-    )
+    limit_bytes = cache_limit()
+    with build_running(cache):
+        carry_out(
+            plans,
+            lambda plan: _run_one(plan, bench, build, folders.get(plan), options.signing),
+            jobs=options.jobs,
+            fail_fast=options.fail_fast,
+            tell=tell,
+            stop=toolchains.stop if cluster is None else cluster.stop,
+        )
+        if any(result.outcome is BuildOutcome.BUILT for result in results.values()):
+            prune(cache, limit_bytes=limit_bytes, max_age_s=None)
     return tuple(results[plan] for plan in plans)
 
 

@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from builder.keep import touch
 from kdriver.core.artifact import Artifact
 from kdriver.core.provenance import statement
 
@@ -36,6 +37,7 @@ def find_stored(store: Path, key: str) -> Stored | None:
         content = (folder / record.file_name).read_bytes()
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return None
+    touch(folder)
     whole = record.content_key == key and hashlib.sha256(content).hexdigest() == record.sha256
     return Stored(folder / record.file_name, record) if whole else None
 

@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "images": ("kdriver.commands.images", "What drivers are built in: make, list and carry the images."),
     "scheduler": ("kdriver.commands.scheduler", "Hand out builds to the workers of a cluster."),
     "worker": ("kdriver.commands.worker", "Build for a cluster."),
+    "cache": ("kdriver.commands.cache", "What the cache holds, and making it smaller."),
     "ci": ("kdriver.commands.ci", "Workflow files for your own CI."),
     "verify": ("kdriver.commands.verify", "Boot kernels in QEMU and judge their drivers."),
     "coverage": ("kdriver.commands.coverage", "Which drivers passed on which kernels."),

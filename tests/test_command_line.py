@@ -14,7 +14,7 @@ import pytest
 from kdriver import cli
 from kdriver.core.errors import ExitCode
 
-ACTING = ("index update", "build", "verify", "repo init", "publish", "load", "unload")
+ACTING = ("index update", "build", "verify", "cache prune", "repo init", "publish", "load", "unload")
 """Commands that change something and end: each can say what it would do."""
 
 NOT_A_RESULT = ("serve", "scheduler", "worker", "events manual")

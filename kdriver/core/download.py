@@ -113,6 +113,8 @@ def cached(
     destination = by_digest(paths.cache_dir() / "downloads", sha256, name)
     if destination.exists():
         if file_digest(destination, sha256) == sha256:
+            with contextlib.suppress(OSError):
+                os.utime(destination.parent)  # when it was used last, for `kdriver cache prune`
             return destination
         logger.warning("%s: the cached file is damaged, downloading it again", destination)
         destination.unlink(missing_ok=True)
