@@ -40,6 +40,13 @@ def kdriver(user_environment: dict[str, str]) -> Kdriver:
             timeout=1500,
         )
 
-    updated = run("index", "update", "--distro", "debian12")
-    assert updated.returncode == 0, updated.stderr
+    update_index(Path(user_environment["KDRIVER_INDEX"]))
     return run
+
+
+def update_index(folder: Path) -> None:
+    """Fetch the index of Debian 12 from the host's mirror."""
+    words = [sys.executable, "-m", "kdriver", "index", "update", "--distro", "debian12"]
+    environment = {**os.environ, "KDRIVER_INDEX": str(folder)}
+    updated = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=600)
+    assert updated.returncode == 0, updated.stderr
