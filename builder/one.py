@@ -15,6 +15,7 @@ from builder.bench import Bench, Prepared
 from builder.choice import Choice
 from builder.failure import Failure, StepError
 from builder.foreign import ForeignDriver
+from builder.headers import HeaderTree
 from builder.kinds.bpf import build_bpf
 from builder.kinds.core import build_core
 from builder.kinds.foreign import Places, build_foreign
@@ -49,18 +50,28 @@ def build_one(plan: BuildPlan, bench: Bench, shares: Shares | None = None) -> tu
         plan, bench.source, bench.generated, tree=tree, compiler=choice.compiler, headers=choice.place.headers
     )
     stored = None if bench.force else find_stored(bench.store, recipe.key)
-    outcome = BuildOutcome.CACHED
-    may_share = shares is not None and plan.kind is DriverKind.KMOD and bench.source.foreign is None
-    if stored is None and shares is not None and may_share and tree is not None:
+    if plan.kind is not DriverKind.KMOD or bench.source.foreign is not None or tree is None or shares is None:
+        return (
+            (stored, BuildOutcome.CACHED) if stored else (_make(plan, bench, recipe, choice, tree), BuildOutcome.BUILT)
+        )
+    if stored is not None:
+        shares.offer(plan, tree, recipe, stored)
+        return stored, BuildOutcome.CACHED
+    done = shares.begin(tree, recipe)
+    try:
         shared = shares.find(plan, tree, recipe, bench)
         if shared is not None:
             return shared, BuildOutcome.SHARED
-    if stored is None:
-        prepared = None if tree is None else bench.prepare(plan, tree)
-        stored, outcome = _build(plan, bench, recipe, choice, prepared), BuildOutcome.BUILT
-    if shares is not None and may_share and tree is not None:
+        stored = _make(plan, bench, recipe, choice, tree)
         shares.offer(plan, tree, recipe, stored)
-    return stored, outcome
+        return stored, BuildOutcome.BUILT
+    finally:
+        done()
+
+
+def _make(plan: BuildPlan, bench: Bench, recipe: Recipe, choice: Choice, tree: HeaderTree | None) -> Stored:
+    prepared = None if tree is None else bench.prepare(plan, tree)
+    return _build(plan, bench, recipe, choice, prepared)
 
 
 def _build(plan: BuildPlan, bench: Bench, recipe: Recipe, choice: Choice, prepared: Prepared | None) -> Stored:

@@ -13,9 +13,11 @@ what it reads.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,6 +50,7 @@ class Shares:
     """The offers of one batch; may be used from several threads. kernels: the keys of the batch's kernels."""
 
     kernels: frozenset[str]
+    _begun: dict[str, threading.Event] = field(default_factory=dict)
     _offers: list[Offer] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -58,6 +61,19 @@ class Shares:
         made = Offer(plan, tree, recipe, stored, read_module(stored.path))
         with self._lock:
             self._offers.append(made)
+
+    def begin(self, tree: HeaderTree, recipe: Recipe) -> Callable[[], None]:
+        """Wait for a build of this batch that this one can share for sure when it is done, as far as symbols go: the
+        kernels export the same ones. Else let others wait for this one until what is returned is called."""
+        text = (tree.build_dir / "Module.symvers").read_bytes()
+        alike = hashlib.sha256(text + "\0".join(_made_of(recipe)).encode()).hexdigest()
+        with self._lock:
+            earlier = self._begun.get(alike)
+            mine = self._begun.setdefault(alike, threading.Event())
+        if earlier is None:
+            return mine.set
+        earlier.wait()
+        return lambda: None
 
     def find(self, plan: BuildPlan, tree: HeaderTree, recipe: Recipe, bench: Bench) -> Stored | None:
         """A module of another kernel of the batch that is proved to serve this one; None when there is none. The proof
@@ -74,7 +90,7 @@ class Shares:
             offers = tuple(self._offers)
         exported: dict[str, int] | None = None
         for offer in offers:
-            if not _alike(offer.recipe, recipe):
+            if _made_of(offer.recipe) != _made_of(recipe):
                 continue
             exported = read_symvers(tree.build_dir / "Module.symvers") if exported is None else exported
             if compare_symbols(offer.facts, exported) or _differ(plan, tree, offer, bench):
@@ -86,10 +102,9 @@ class Shares:
         return None
 
 
-def _alike(one: Recipe, other: Recipe) -> bool:
-    """Whether two modules come from the same source by the same compiler; the headers' packages may differ."""
-    sources = [{entry.sha256 for entry in recipe.inputs if entry.name == "driver source"} for recipe in (one, other)]
-    return one.compiler == other.compiler and sources[0] == sources[1]
+def _made_of(recipe: Recipe) -> tuple[str, ...]:
+    """What two modules that can share have in common besides the headers: the compiler and the source."""
+    return (recipe.compiler, *(entry.sha256 for entry in recipe.inputs if entry.name == "driver source"))
 
 
 def _differ(plan: BuildPlan, tree: HeaderTree, offer: Offer, bench: Bench) -> str:

@@ -130,6 +130,13 @@ def test_next_run_shares_again_and_no_share_builds_each(site: BuildSite, capsys:
     assert [one["outcome"] for one in results(capsys)] == ["built", "built"]
 
 
+def test_kernel_that_can_share_waits_for_the_one_that_is_being_built(site: BuildSite, capsys: Capture) -> None:
+    site.add(FIRST)
+    site.add(other())
+    assert build(site, "--json", "-j", "2") == ExitCode.DONE
+    assert sorted(one["outcome"] for one in results(capsys)) == ["built", "shared"]
+
+
 def test_saving_is_printed(site: BuildSite, capsys: Capture) -> None:
     site.add(FIRST)
     site.add(other())
