@@ -24,6 +24,7 @@
  *   S         a string
  *   B  L      bytes, and how many they are; b: never so many that the kernel looks at them
  *   P24/8:4   a structure of 24 bytes (8 in an i386 call), cut off before a page's end at every 4 bytes
+ *   P72/72:66:68  at these bytes
  *   V         a vector of one segment
  *   M N       struct msghdr, struct mmsghdr
  *   A         a socket address of 16 bytes
@@ -58,7 +59,7 @@ static const struct row rows[] = {
 	{K_FSCONFIG, "-1 1 S S 0"},
 	{K_FSCONFIG, "-1 2 S B L"},
 	{K_QUOTACTL, "0x80000200 S 2 S"},
-	{K_QUOTACTL, "0x80000800 S 1000 P72/72:2"},
+	{K_QUOTACTL, "0x80000800 S 1000 P72/72:66:68"},
 	{K_QUOTACTL, "0x80000600 S 0 P24/24:2"},
 	{K_GETRESUID, "P4/4:2 P4/4:2 P4/4:2"},
 	{K_GETRESGID, "P4/4:2 P4/4:2 P4/4:2"},
@@ -264,6 +265,17 @@ static void make(const struct row *row, char (*tokens)[16], int n, int tried, co
 	call6(row->kind, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
+/* steps: `:` and the step, or `:` before each of several places. */
+static bool cut_at(const char *steps, size_t cut)
+{
+	char *rest;
+	size_t first = strtoul(steps + 1, &rest, 10);
+
+	if (!*rest)
+		return cut % first == 0;
+	return cut == first || cut == strtoul(rest + 1, NULL, 10);
+}
+
 static void make_rounds(const struct row *row, char (*tokens)[16], int n, int tried)
 {
 	static const enum place places[] = {AT_NULL, AT_UNMAPPED, AT_KERNEL, AT_END, OVER_END, LONGER};
@@ -279,7 +291,7 @@ static void make_rounds(const struct row *row, char (*tokens)[16], int n, int tr
 	for (size_t i = 0; strchr("VMNG", *token) && i < ARRAY_SIZE(inner); i++)
 		make(row, tokens, n, tried, &(struct round){NATURAL, inner[i], 0});
 	for (size_t cut = 1; step && cut < size_of(token); cut++)
-		if (cut % strtoul(step + 1, NULL, 10) == 0)
+		if (cut_at(step, cut))
 			make(row, tokens, n, tried, &(struct round){OVER_END, NATURAL, (unsigned int)cut});
 }
 

@@ -203,17 +203,25 @@ void exp_user_first_string(const char *name, const struct made *m, uint64_t arra
 		exp_user_str(name, m->pid, pointer);
 }
 
-/* A driver cannot read a page that is not in memory: after a fork those of the program's file are not. */
+/*
+ * A driver cannot read a page that is not in memory. After a fork those of the program's file are not, as far as nothing
+ * was written to them: its constants. Its data are, once the first process has them: memory_setup() sees to that.
+ */
 void touch_all(void)
 {
-	for (volatile char *at = &__executable_start; at < &_end; at += PAGE)
+	extern char etext, __data_start;
+
+	for (volatile char *at = &etext; at < &__data_start; at += PAGE)
 		(void)*at;
 }
 
 void memory_setup(void)
 {
+	extern char __data_start;
 	char *area = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 
+	for (volatile char *at = &__data_start; at < &_end; at += PAGE)
+		*at = *at;
 	memset(area, '.', 2 * PAGE);
 	munmap(area + 2 * PAGE, PAGE);
 	mmap(area + 2 * PAGE, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);

@@ -49,8 +49,7 @@ void arena_create(void)
 
 unsigned long order_next(void)
 {
-	/* The number before it is that of the event at the entry of the same call. */
-	return __atomic_add_fetch(&arena->order, 2, __ATOMIC_SEQ_CST);
+	return __atomic_add_fetch(&arena->order, 1, __ATOMIC_SEQ_CST);
 }
 
 static void append(const char *const *parts, const size_t *lengths, unsigned int n)
@@ -194,21 +193,17 @@ static void put(struct section *section, const char *name, const char *format, .
 	va_end(ap);
 }
 
-/* The call itself, as it was made. */
+/* The call itself, as it was made; zeros at the end of its arguments are left out. */
 static int head_of_call(char *out, size_t size, const struct made *m)
 {
-	return snprintf(out, size, "\"i386\":%s,\"ret\":%lld,\"args\":[%llu,%llu,%llu,%llu,%llu,%llu],",
-			m->i386 ? "true" : "false", (long long)m->ret, (unsigned long long)m->a[0],
-			(unsigned long long)m->a[1], (unsigned long long)m->a[2], (unsigned long long)m->a[3],
-			(unsigned long long)m->a[4], (unsigned long long)m->a[5]);
-}
+	int n = 6,
+	    used = snprintf(out, size, "%s\"ret\":%lld,\"args\":[", m->i386 ? "\"i386\":true," : "", (long long)m->ret);
 
-/* The event at the call's exit, or the one at its entry. */
-static bool is_of_call(const char *event, const char *of_call)
-{
-	size_t length = strlen(of_call);
-
-	return strncmp(event, of_call, length) == 0 && (!event[length] || strcmp(event + length, "_e") == 0);
+	while (n > 0 && !m->a[n - 1])
+		n--;
+	for (int i = 0; i < n; i++)
+		used += snprintf(out + used, size - (size_t)used, "%s%llu", i ? "," : "", (unsigned long long)m->a[i]);
+	return used + snprintf(out + used, size - (size_t)used, "],");
 }
 
 void exp_open(const char *event, pid_t tid, unsigned long order)
@@ -220,7 +215,7 @@ void exp_open(const char *event, pid_t tid, unsigned long order)
 	situations = 0;
 	used = snprintf(head, sizeof(head), "{\"case\":\"%s\",\"event\":\"%s\",\"tid\":%d,\"order\":%lu,", current_case,
 			event, tid, order);
-	if (describing && is_of_call(event, kinds[describing->kind].event))
+	if (describing && strcmp(kinds[describing->kind].event, event) == 0)
 		used += head_of_call(head + used, sizeof(head) - (size_t)used, describing);
 	else if (exp_i386)
 		used += snprintf(head + used, sizeof(head) - (size_t)used, "\"i386\":true,");
@@ -279,16 +274,23 @@ void exp_unchecked(const char *name, const char *reason)
 	put(&unchecked, name, "\"%s\"", reason);
 }
 
+/* Parts that hold nothing are left out. */
 void exp_close(void)
 {
-	static const char middle[] = "},\"between\":{", later[] = "},\"unchecked\":{", last[] = "},\"pointers\":{",
-			  end[] = "}}\n";
-	const char *parts[] = {head,	       params.text, middle,	   between.text, later,
-			       unchecked.text, last,	    pointers.text, end};
-	size_t lengths[] = {strlen(head),   params.used,      sizeof(middle) - 1, between.used,	  sizeof(later) - 1,
-			    unchecked.used, sizeof(last) - 1, pointers.used,	  sizeof(end) - 1};
+	static const char *const names[] = {"},\"between\":{", "},\"unchecked\":{", "},\"pointers\":{"};
+	const struct section *sections[] = {&between, &unchecked, &pointers};
+	const char *parts[9] = {head, params.text};
+	size_t lengths[9] = {strlen(head), params.used};
+	unsigned int n = 2;
 
-	append(parts, lengths, ARRAY_SIZE(parts));
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (!sections[i]->used)
+			continue;
+		parts[n] = names[i], lengths[n++] = strlen(names[i]);
+		parts[n] = sections[i]->text, lengths[n++] = sections[i]->used;
+	}
+	parts[n] = "}}\n", lengths[n++] = 3;
+	append(parts, lengths, n);
 }
 
 /* The case cannot run on this kernel: said, never silent. */

@@ -131,20 +131,6 @@ static KD_INLINE u32 kd_task_loginuid(struct task_struct *task)
 #endif
 }
 
-/*
- * Page faults of the task are not going to be handled: it is reading what may not be there. For eBPF programs: the helper that reads the counter
- * raises it while it does. Before 4.1 only the preemption counter says so.
- */
-static KD_INLINE int kd_task_faults_off(struct task_struct *task)
-{
-#if defined(KD_TASK_PAGEFAULT__PRESENT)
-	return KD_GET(task, pagefault_disabled) > 1;
-#else
-	(void)task;
-	return 0;
-#endif
-}
-
 static KD_INLINE int kd_file_created(struct file *file)
 {
 #if defined(FMODE_CREATED)
@@ -219,6 +205,18 @@ static KD_INLINE int kd_mount_up(struct vfsmount **vfsmount, struct dentry **den
 	return 0;
 }
 
+#if defined(KD_SIGNAL_SUBREAPER__BOOL)
+/* Bools of their own: seen in 7.2 and 7.3, not in 6.12. */
+static KD_INLINE int kd_is_child_subreaper(struct signal_struct *signal)
+{
+	return KD_GET(signal, is_child_subreaper) != 0;
+}
+
+static KD_INLINE int kd_has_child_subreaper(struct signal_struct *signal)
+{
+	return KD_GET(signal, has_child_subreaper) != 0;
+}
+#else
 /*
  * The subreaper bits of signal_struct are bit-fields, whose address C does not give: they follow core_state (since 5.16) or flags.
  */
@@ -243,6 +241,7 @@ static KD_INLINE int kd_has_child_subreaper(struct signal_struct *signal)
 {
 	return (kd_subreaper_bits(signal) & 2) != 0;
 }
+#endif
 
 /*
  * Numbers of the cgroup subsystems. Until 3.14 (and in RHEL 7) they are called after the structure of each, <structure>_id; since 3.15

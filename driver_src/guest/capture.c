@@ -15,6 +15,7 @@
 
 #define POLL_MS 10
 #define MAX_TIDS 4096
+#define MAX_SWITCHING 64
 
 /* Lines of a file that may still grow. */
 struct reader {
@@ -88,18 +89,6 @@ static pid_t line_tid(const char *line)
 	return at ? (pid_t)strtol(at + 6, NULL, 10) : -1;
 }
 
-/* How many bytes the hexadecimal string of a line's parameter stands for, -1 without one. */
-static long hex_bytes(const char *line, const char *key)
-{
-	const char *at = strstr(line, key), *end;
-
-	if (!at)
-		return -1;
-	at += strlen(key);
-	end = strchr(at, '"');
-	return end ? (end - at) / 2 : -1;
-}
-
 static void tally_line(struct tally *tally, const char *line)
 {
 	unsigned long long ts, enter_ts;
@@ -119,7 +108,7 @@ static void tally_line(struct tally *tally, const char *line)
 	enter = strstr(line, "\"enter_ts\":");
 	enter_ts = enter ? strtoull(enter + 11, NULL, 10) : 0;
 	tally->with_enter += enter_ts > 0 && enter_ts <= ts;
-	tally->data = hex_bytes(line, "\"data\":\"");
+	snprintf(tally->last, sizeof(tally->last), "%s", line);
 }
 
 /* Reads lines until one starts with `wanted` (1), time is up (0), or kd-capture ended (-1). */
@@ -255,6 +244,12 @@ static bool tid_known(const pid_t *tids, int n, pid_t tid)
 	return false;
 }
 
+/* The scheduler switches when it likes: such an event is of use in a thread only that expects one. */
+static bool wanted(const char *line, const pid_t *switching, int n)
+{
+	return !strstr(line, ",\"name\":\"switch\",") || tid_known(switching, n, line_tid(line));
+}
+
 static void report_line(const char *kind, const char *prefix, const char *what, const char *line, size_t len)
 {
 	result_printf("{\"driver\":\"%s\",\"%s%s\":", kind, prefix, what);
@@ -269,6 +264,8 @@ static void report_line(const char *kind, const char *prefix, const char *what, 
 void capture_report_events(struct capture *capture, const char *kind, const struct report *report)
 {
 	static pid_t tids[MAX_TIDS];
+	pid_t switching[MAX_SWITCHING];
+	int n_switching = 0;
 	unsigned long others = 0, left_out = 0;
 	struct reader *reader;
 	long bytes_max = report->bytes_max;
@@ -284,6 +281,8 @@ void capture_report_events(struct capture *capture, const char *kind, const stru
 		report_line(kind, report->prefix, "expect", line, len);
 		if (n < MAX_TIDS && !tid_known(tids, n, tid))
 			tids[n++] = tid;
+		if (n_switching < MAX_SWITCHING && strstr(line, ",\"event\":\"switch\","))
+			switching[n_switching++] = tid;
 	}
 	if (fd >= 0)
 		close(fd);
@@ -295,7 +294,7 @@ void capture_report_events(struct capture *capture, const char *kind, const stru
 		offset += (off_t)len + 1;
 		if (!starts_with(line, "{\"ts\":"))
 			continue;
-		if (!tid_known(tids, n, line_tid(line))) {
+		if (!tid_known(tids, n, line_tid(line)) || !wanted(line, switching, n_switching)) {
 			others++;
 			continue;
 		}

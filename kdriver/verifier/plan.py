@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -76,7 +76,7 @@ class DriverUnderTest:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds that a stage may take in an emulated guest; many times what it takes on an idle host.
+    """Seconds that a stage may take in an emulated guest on a busy host; many times what it takes on an idle one.
 
     boot: until /init speaks. total: the whole guest.
     """
@@ -89,10 +89,6 @@ class Limits:
     unload_s: float = 30.0
     total_s: float = 600.0
 
-    def scaled(self, factor: float) -> Limits:
-        """The same for a machine that is that much slower than an idle one."""
-        return Limits(*(getattr(self, one.name) * factor for one in fields(self)))
-
     def of_stage(self, stage: str) -> float:
         """How long the host waits for the end of a stage; the guest's own limits strike first, with details."""
         inside = {
@@ -102,11 +98,7 @@ class Limits:
             "cases": self.cases_s,
             "check": self.cases_s,
             "flush": self.flush_s * 2,
-            "asked": self.cases_s + self.flush_s * 3,
-            "asked-flush": self.flush_s * 5,
             "switch": self.flush_s * 5,
-            "ports": self.flush_s * 18,
-            "call": self.flush_s * 4,
             "snaplen": self.flush_s * 3,
             "pressure": self.cases_s + self.flush_s,
             "strace": self.cases_s * 4 + self.flush_s,

@@ -100,7 +100,7 @@ def abis_of(event: Event, catalogue: Catalogue) -> tuple[str, ...]:
     """Those in which some call of the event exists; the native one for events that are no calls."""
     if not event.calls:
         return (NATIVE,)
-    return tuple(abi for abi in (NATIVE, I386) if any(abi in catalogue.calls.get(call, {}) for call in event.calls))
+    return tuple(abi for abi in (NATIVE, I386) if any(abi in catalogue.calls[call] for call in event.calls))
 
 
 def _of(event: Event, abi: str) -> Iterator[Combination]:
@@ -159,7 +159,8 @@ def _passed(line: Mapping[str, Any], param: Param) -> Situation | None:
     found = pointer_of(param.capture) if "args" in line else None
     if found is None:
         return None
-    address = line["args"][found[1]]
+    # Zeros at the end of the arguments are left out.
+    address = line["args"][found[1]] if found[1] < len(line["args"]) else 0
     if address < _PAGE:
         return Situation.NULL
     return Situation.UNMAPPED if address < _UNMAPPED_BELOW or address >= _USER_END else None

@@ -6,6 +6,7 @@ The 6.1 line has more verdicts on the whole path: generic in tests/test_quicksta
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from kdriver.core.paths import cache_dir
 from kdriver.verifier.situations import cover, tried
 from kdriver.verifier.situations_record import expectations_of, untried_of
 from tests.e2e.conftest import Kdriver
+from tests.fakes.engine import may_run, private_engine
 
 pytestmark = [pytest.mark.qemu, pytest.mark.network, pytest.mark.slow]
 
@@ -55,6 +57,29 @@ def test_every_driver_passes(kdriver: Kdriver, distro: str, line: str, flavour: 
         assert verdict["facts"]["drops"] == "0"
         assert int(verdict["facts"]["agreement"].split()[0]) > 5000
     _check_what_was_tried(kernel)
+
+
+@pytest.fixture
+def engine(user_environment: dict[str, str]) -> Iterator[None]:
+    """A container engine of the tests' own, for what `kdriver` runs."""
+    with private_engine() as url:
+        user_environment["KDRIVER_ENGINE"] = url
+        yield
+        del user_environment["KDRIVER_ENGINE"]
+
+
+@pytest.mark.docker
+@pytest.mark.root
+@pytest.mark.skipif(bool(may_run()), reason=may_run())
+@pytest.mark.usefixtures("engine")
+def test_the_newest_line_s_module_passes(kdriver: Kdriver) -> None:
+    """Its headers need a newer C library than this machine's, so that it is built in a container."""
+    image = kdriver("images", "build", "debian13")
+    assert image.returncode == 0, image.stderr
+    kernel = _newest(kdriver, "debian13", "7.", "cloud-amd64")
+    done = kdriver("verify", "--distro", "debian13", "--kernel", kernel, "--kind", "kmod", "--json")
+    (verdict,) = json.loads(done.stdout)
+    assert (verdict["outcome"], verdict["reason"]) == ("passed", ""), done.stderr
 
 
 def _needs_an_image(verdict: dict[str, Any]) -> bool:
