@@ -124,7 +124,7 @@ static void switch_case(void)
 	bool fifo = pin_to_one_cpu();
 
 	switch_to_child(fifo);
-	call_all(K_MMAP, NULL, 16 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	call_all(K_MMAP, NULL, 4 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	switch_to_child(fifo);
 }
 
