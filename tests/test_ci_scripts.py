@@ -35,7 +35,7 @@ def test_script_explains_itself(script: str) -> None:
     assert "Example" in done.stdout
 
 
-@pytest.mark.parametrize("script", ["ci/setup", "ci/quickstart"])
+@pytest.mark.parametrize("script", ["ci/setup", "ci/quickstart", "ci/engine", "ci/images"])
 def test_unknown_option_is_a_usage_error(script: str) -> None:
     done = _run([script, "--frobnicate"])
     assert done.returncode == 2
