@@ -75,6 +75,7 @@ struct kd_bpf_driver {
 	char schema[80]; /* digest of the table of events that the object was built from; empty: it does not say */
 	__u32 facts[4]; /* of a probe for one kernel: uses boot time, its call tracepoints are faultable */
 	bool has_facts;
+	bool self_test; /* its events are loaded in any case */
 };
 
 /* Which programs are to be loaded, and as what type. */

@@ -86,13 +86,16 @@ static bool load_event(const struct kd_bpf_driver *driver, unsigned int slot)
 {
 	if (driver->refused[slot] || (is_kprobe(slot) && !driver->host.kprobes))
 		return false;
-	return !driver->options->minimal || driver->options->selected[slot];
+	return !driver->options->minimal || driver->options->selected[slot] ||
+	       (driver->self_test && kd_self_test_needs(slot));
 }
 
 static bool load_point(const struct kd_bpf_driver *driver, enum kd_point point)
 {
 	if (!points[point].category && !driver->host.kprobes)
 		return false;
+	if (driver->self_test && point == POINT_EXIT)
+		return true;
 	return !driver->options->minimal || needed(driver, driver->options->selected, point);
 }
 

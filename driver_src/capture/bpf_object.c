@@ -107,6 +107,11 @@ static int check_build(const struct kd_bpf_driver *driver)
 		       "%s: built for kernel %s, this kernel is %s", driver->path, driver->release, host.release);
 }
 
+static bool needs_self_test(const struct kd_bpf_driver *driver)
+{
+	return (driver->release[0] || driver->options->btf) && !driver->options->force;
+}
+
 static int choose_type(struct kd_bpf_driver *driver)
 {
 	enum kd_program_type asked = driver->options->program_type;
@@ -255,6 +260,35 @@ static int set_up(struct kd_bpf_driver *driver)
 	return -1;
 }
 
+/* What the self-test has counted is none of the consumer's. */
+static void forget_counts(const struct kd_bpf_driver *driver)
+{
+	int map = bpf_object__find_map_fd_by_name(driver->object, "kd_counters");
+	__u64 *zeros = calloc(driver->base.cpus, sizeof(*zeros));
+	__u32 counter;
+
+	for (counter = 0; zeros && map >= 0 && counter < KD_COUNTERS; counter++)
+		bpf_map_update_elem(map, &counter, zeros, BPF_ANY);
+	free(zeros);
+}
+
+/* Of a driver whose idea of the kernel's structures does not come from the running kernel itself. */
+static int self_test(struct kd_bpf_driver *driver)
+{
+	char wrong[200] = "";
+
+	if (!driver->self_test)
+		return -1;
+	if (!kd_self_test(&driver->base, wrong, sizeof(wrong)))
+		return kd_fail(KD_EXIT_LOAD,
+			       driver->release[0]
+				       ? "Take the probe that was built for this very kernel, or the CO-RE probe."
+				       : "Take the BTF file of this very kernel.",
+			       "%s: reads this kernel wrongly, self-test: %s", driver->path, wrong);
+	forget_counts(driver);
+	return -1;
+}
+
 static __u64 bpf_now(struct kd_driver *base)
 {
 	struct kd_bpf_driver *driver = (struct kd_bpf_driver *)base;
@@ -352,10 +386,13 @@ int kd_bpf_open(const struct kd_options *options, struct kd_driver **result)
 	driver->base.cpus = (unsigned int)libbpf_num_possible_cpus();
 	driver->base.kind = driver->release[0] ? "bpf" : "core";
 	driver->base.version = driver->version[0] ? driver->version : NULL;
+	driver->self_test = needs_self_test(driver);
 	if (status < 0)
 		status = open_and_load(driver);
 	if (status < 0)
 		status = set_up(driver);
+	if (status < 0)
+		status = self_test(driver);
 	*result = &driver->base;
 	return status < 0 ? KD_EXIT_DONE : status;
 }

@@ -12,6 +12,7 @@
  * bpf_host.c            what this kernel can do
  * bpf_log.c             what libbpf says
  * bpf_output.c          ring buffers and perf buffers
+ * self_test.c           whether a driver reads this kernel rightly
  * kmod.c                the kernel module's devices
  * merge.c               events of all CPUs in the order of time
  * block.c               a block checked and taken apart
@@ -243,6 +244,13 @@ __u32 kd_process_tgid(__u32 tid);
 void kd_process_learn(const struct kd_block *block);
 /* The same for what takes effect after the event is printed (a process that ended). */
 void kd_process_forget(const struct kd_block *block);
+
+/* ---- self_test.c ---- */
+
+/* Whether the self-test needs this event. */
+bool kd_self_test_needs(unsigned int slot);
+/* Make calls and compare what the driver says of them; false, with what is wrong. All events must be off, and are off after it. */
+bool kd_self_test(struct kd_driver *driver, char *wrong, size_t size);
 
 /* ---- control.c ---- */
 

@@ -32,7 +32,7 @@ static const char help[] =
 	"  --check               only open and load the driver, say what was found, and end\n"
 	"  --minimal             load only the programs that the events given by --events need\n"
 	"  --skip-refused        go on without the events whose programs the kernel refuses; each is named\n"
-	"  --force               open an eBPF object that was built for another kernel\n"
+	"  --force               open an eBPF object that was built for another kernel, without a self-test\n"
 	"  --verbose             say what libbpf says\n"
 	"  -h, --help            this text\n"
 	"  -V, --version         versions of the event table and of the interfaces\n"

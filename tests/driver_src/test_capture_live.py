@@ -381,8 +381,60 @@ def test_probe_of_this_kernel_says_which_programs_lose_nothing(
     capture_tool: Path, make_object: Callable[..., Path], faultable: int, kind: str
 ) -> None:
     release = f'RELEASE="{os.uname().release}"'
-    ready = json.loads(check(capture_tool, make_object("BODY=!found", release, f"FAULTABLE={faultable}")).stdout)
+    path = make_object("BODY=!found", release, f"FAULTABLE={faultable}")
+    ready = json.loads(check(capture_tool, path, "--force").stdout)
     assert (ready["driver"], ready["program_type"]) == ("bpf", kind)
+
+
+# The CO-RE probe with the marks of a probe that was compiled for this kernel. Without the attribute that makes its
+# accesses relocatable it has each field where its own short types have it, as if compiled for quite another kernel.
+FORGED = """
+#ifdef FIXED
+#define preserve_access_index annotate("fixed")
+#endif
+#include "kd_core.c"
+const char kd_built_for[] SEC("kd_release") = RELEASE;
+"""
+
+
+@pytest.fixture
+def make_forged(may_load_bpf: None, generated: Path, tmp_path: Path) -> Callable[..., Path]:
+    """A probe that says it was built for a kernel."""
+
+    def make(release: str, *defines: str) -> Path:
+        root = source_dir("driver_src")
+        source, out = tmp_path / "forged.c", tmp_path / "kdriver.bpf.o"
+        source.write_text(FORGED)
+        defines = (f'RELEASE="{release}"', *defines)
+        return compile_bpf(source, out, root / "common", generated, root / "core", defines=defines)
+
+    return make
+
+
+def test_self_test_passes_a_probe_that_reads_this_kernel_rightly(
+    capture_tool: Path, make_forged: Callable[..., Path]
+) -> None:
+    """Also when only other events are to be loaded, and it leaves no trace in the counts."""
+    path = make_forged(os.uname().release)
+    done = check(capture_tool, path, "--events", "close", "--minimal")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["driver"] == "bpf"
+    argv = [str(capture_tool), "--driver", str(path), "--events", "setns", "--json", "--duration", "0.1"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=STEP_S, check=False)
+    counts = json.loads(done.stdout.splitlines()[-1])["stats"]
+    assert (counts["events"], counts["drops_buffer"], counts["drops_scratch"]) == (0, 0, 0)
+
+
+def test_self_test_refuses_a_probe_of_another_kernel_that_says_it_is_of_this_one(
+    capture_tool: Path, make_forged: Callable[..., Path]
+) -> None:
+    path = make_forged(os.uname().release, "FIXED")
+    done = check(capture_tool, path)
+    first, hint = done.stderr.splitlines()
+    assert done.returncode == 7
+    assert first.startswith(f"kd-capture: {path}: reads this kernel wrongly, self-test: ")
+    assert hint == "  hint: Take the probe that was built for this very kernel, or the CO-RE probe."
+    assert check(capture_tool, path, "--force").returncode == 0
 
 
 def test_object_from_another_table_of_events_is_refused(capture_tool: Path, make_object: Callable[..., Path]) -> None:
