@@ -18,7 +18,7 @@ from builder.environment import build_environment
 from builder.failure import Failure, StepError, relevant_lines
 from builder.headers import HeaderTree
 from builder.source import copy_folder, digest_folder
-from builder.toolchain import Compiler
+from builder.toolchain import Compiler, kbuild_cc
 from kdriver.executors.task import Executor, Task
 
 SANITY = "sanity"
@@ -126,7 +126,7 @@ def run_probes(
         copy_folder(probes, folder)
         (folder / "Kbuild").write_text(probe_kbuild(stems, compiler.version[0]))
         task = Task(
-            argv=tuple(probe_argv(tree.build_dir, folder, compiler.path)),
+            argv=tuple(probe_argv(tree.build_dir, folder, kbuild_cc(compiler, tree.source_dir))),
             cwd=folder,
             log=log,
             timeout_s=_TIMEOUT_S,

@@ -12,7 +12,7 @@ from builder.kinds.step import only_source
 from builder.plan import BuildPlan
 from builder.source import DriverSource, digest_source
 from builder.store import content_key
-from builder.toolchain import Compiler, Llvm
+from builder.toolchain import Compiler, Llvm, kbuild_cc
 from kdriver.core.artifact import DriverKind, Input
 
 _LAYOUT = "3"
@@ -83,7 +83,8 @@ def _argv(plan: BuildPlan, source: DriverSource, tree: HeaderTree | None, compil
         )
         if isinstance(compiler, Compiler):
             plain = replace(compiler, path=Path(compiler.path).name)
-            return kmod.make_argv(build_dir=moved.build_dir, root=_WORK, name=name, compiler=plain)
+            cc = kbuild_cc(plain, tree.source_dir)
+            return kmod.make_argv(build_dir=moved.build_dir, root=_WORK, name=name, compiler=plain, cc=cc)
         file = _WORK / "bpf" / only_source(source.folder / "bpf").name
         release = plan.kernel.release
         argv = bpf.clang_argv(

@@ -109,6 +109,14 @@ def is_own(wanted: tuple[int, int], compiler: Compiler) -> bool:
     return compiler.version[0] == wanted[0] and (wanted[0] >= 5 or compiler.version == wanted)
 
 
+def kbuild_cc(compiler: Compiler, source_dir: Path) -> str:
+    """What a kernel's make gets as CC. Kernels before 4.9 do not say -fno-pie, without which a gcc that makes
+    position-independent code by default (Debian's since 6, Ubuntu's since 16.10) compiles none of their code."""
+    makefile = source_dir / "Makefile"
+    says_so = not makefile.is_file() or "-fno-pie" in makefile.read_text(errors="replace").lower()
+    return compiler.path if says_so else f"{compiler.path} -fno-pie"
+
+
 def clang_names(release: str, table: Table, override: str | None, refused: Iterable[str] = ()) -> tuple[str, ...]:
     """The clangs for a kernel's objects, best first: KDRIVER_CLANG alone, else the pin of that kernel, else the table's
     order without those that its verifier is known to refuse: by the table, or by verdicts (refused). Where all are

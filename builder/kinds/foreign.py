@@ -14,7 +14,7 @@ from builder.kinds import bpf, core, kmod
 from builder.kinds.relocations import without_plt_calls
 from builder.kinds.step import Workplace
 from builder.source import FOREIGN
-from builder.toolchain import Compiler, Llvm
+from builder.toolchain import Compiler, Llvm, kbuild_cc
 from kdriver.core.artifact import DriverKind
 
 _CODE = "kdriver.bc"
@@ -76,7 +76,7 @@ def _make_argv(part: Part, places: Places, compiler: Compiler, tree: HeaderTree)
     """As kmod.make_argv, without what only kdriver's own Kbuild knows."""
     folder = Path(places.source, part.folder)
     return [
-        "make", "-C", str(tree.build_dir), f"M={folder}", f"CC={compiler.path}",
+        "make", "-C", str(tree.build_dir), f"M={folder}", f"CC={kbuild_cc(compiler, tree.source_dir)}",
         f"KCFLAGS={' '.join(kmod.compile_flags(compiler, str(places.root)))}", "CONFIG_DEBUG_INFO_BTF_MODULES=",
     ]  # fmt: skip
 

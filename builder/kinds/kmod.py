@@ -8,7 +8,7 @@ from builder.headers import HeaderTree
 from builder.kinds.relocations import without_plt_calls
 from builder.kinds.step import Workplace
 from builder.probes import HEADER, ProbeResult
-from builder.toolchain import Compiler
+from builder.toolchain import Compiler, kbuild_cc
 
 
 def compile_flags(compiler: Compiler, root: str) -> list[str]:
@@ -17,13 +17,14 @@ def compile_flags(compiler: Compiler, root: str) -> list[str]:
     return ["-g0", *([f"-ffile-prefix-map={root}/="] if compiler.version[0] >= 8 else [])]
 
 
-def make_argv(*, build_dir: Path, root: Path, name: str, compiler: Compiler) -> list[str]:
-    """The one make run of a module, its sources in `root`/kmod and the generated headers in `root`/gen.
+def make_argv(*, build_dir: Path, root: Path, name: str, compiler: Compiler, cc: str) -> list[str]:
+    """The one make run of a module, its sources in `root`/kmod and the generated headers in `root`/gen. cc: the
+    compiler's command, of kbuild_cc.
 
     The module needs no BTF; leaving it out keeps the result the same whichever pahole is installed (Debian 12's is
     too old for the BTF step of 6.12's headers)."""
     return [
-        "make", "-C", str(build_dir), f"M={root}/kmod", f"CC={compiler.path}", f"KD_GEN={root}/gen", f"KD_NAME={name}",
+        "make", "-C", str(build_dir), f"M={root}/kmod", f"CC={cc}", f"KD_GEN={root}/gen", f"KD_NAME={name}",
         f"KCFLAGS={' '.join(compile_flags(compiler, str(root)))}", "CONFIG_DEBUG_INFO_BTF_MODULES=", "modules",
     ]  # fmt: skip
 
@@ -36,7 +37,9 @@ def strip_argv(module: Path, out: Path) -> list[str]:
 def build_kmod(work: Workplace, tree: HeaderTree, probes: ProbeResult, compiler: Compiler, name: str) -> Path:
     """Compile, strip and make old loaders content; the result's path. Raises StepError (compile)."""
     (work.root / "gen" / HEADER).write_text(probes.header())
-    work.run(make_argv(build_dir=tree.build_dir, root=work.root, name=name, compiler=compiler), reads=(tree.root,))
+    cc = kbuild_cc(compiler, tree.source_dir)
+    argv = make_argv(build_dir=tree.build_dir, root=work.root, name=name, compiler=compiler, cc=cc)
+    work.run(argv, reads=(tree.root,))
     out = work.root / "kdriver.ko"
     work.run(strip_argv(work.root / "kmod" / f"{name}.ko", out))
     out.write_bytes(without_plt_calls(out.read_bytes()))

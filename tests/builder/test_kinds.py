@@ -9,7 +9,7 @@ import pytest
 from builder.evidence import Evidence
 from builder.headers import HeaderTree
 from builder.kinds import bpf, core, kmod
-from builder.toolchain import Compiler, Llvm
+from builder.toolchain import Compiler, Llvm, kbuild_cc
 
 GCC = Compiler("/usr/bin/gcc-12", (12, 2), "gcc-12")
 LLVM = Llvm(
@@ -27,10 +27,24 @@ def tree(tmp_path: Path) -> HeaderTree:
 
 
 def test_module_is_built_by_kbuild_with_the_chosen_compiler_and_name() -> None:
-    argv = kmod.make_argv(build_dir=Path("/h"), root=Path("/w"), name="other", compiler=GCC)
+    argv = kmod.make_argv(build_dir=Path("/h"), root=Path("/w"), name="other", compiler=GCC, cc=GCC.path)
     assert argv[:4] == ["make", "-C", "/h", "M=/w/kmod"]
     assert {"CC=/usr/bin/gcc-12", "KD_NAME=other", "KD_GEN=/w/gen", "CONFIG_DEBUG_INFO_BTF_MODULES="} <= set(argv)
     assert argv[-1] == "modules"
+
+
+@pytest.mark.parametrize(
+    ("makefile", "cc"),
+    [
+        ("KBUILD_CFLAGS += $(call cc-option,-fno-PIE)\n", "/usr/bin/gcc-12"),
+        ("KBUILD_CFLAGS := -Wall\n", "/usr/bin/gcc-12 -fno-pie"),
+        (None, "/usr/bin/gcc-12"),
+    ],
+)
+def test_old_kernels_get_code_that_is_not_position_independent(tree: HeaderTree, makefile: str | None, cc: str) -> None:
+    if makefile is not None:
+        (tree.source_dir / "Makefile").write_text(makefile)
+    assert kbuild_cc(GCC, tree.source_dir) == cc
 
 
 def test_paths_of_this_machine_stay_out_of_the_module() -> None:
