@@ -39,7 +39,7 @@ static s64 kd_proclist_walk(struct kd_proc_entry *entries, s64 max)
 int kd_proclist(struct kd_proclist __user *list)
 {
 	struct kd_proc_entry *entries;
-	struct kd_proclist head;
+	struct kd_proclist head = {0};
 	int error = 0;
 
 	if (copy_from_user(&head, list, sizeof(head)))
