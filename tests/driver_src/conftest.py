@@ -64,7 +64,7 @@ def compile_bpf(source: Path, out: Path, *includes: Path, defines: tuple[str, ..
     argv = ["clang-16", "-target", "bpf", "-mcpu=v2", "-D__TARGET_ARCH_x86", "-I/usr/include/x86_64-linux-gnu"]
     argv += [f"-I{folder}" for folder in includes] + [f"-D{define}" for define in defines]
     argv += ["-std=gnu11", "-O2", "-g", "-c", str(source), "-o", str(out)]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr
     return out
 
