@@ -142,6 +142,10 @@ uint64_t rss_slack_kb(void);
 uint64_t own_start_ticks(void);
 size_t proc_read(const char *path, char *text, size_t size);
 extern bool helper_has_statx, helper_has_preadv2; /* calls that are no events, for the cases' own use */
+/* The file of an open says whether that made it: since 4.19, and in no kernel of RHEL 7 or 8. */
+extern bool kernel_tells_created;
+bool kernel_has(enum kind kind); /* whether it has a call, however new */
+bool gives(enum kind kind, int64_t ret, int64_t wanted); /* the result wanted, or that there is no such call */
 struct stat;
 void stat_fd_of(pid_t pid, int fd, struct stat *st);
 uint64_t caps_of(pid_t pid, unsigned int set); /* 0 effective, 1 permitted, 2 inheritable */

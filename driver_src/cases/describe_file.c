@@ -33,7 +33,9 @@ bool file_was_created;
 
 static void exp_open_flags(const struct made *m, uint64_t flags)
 {
-	exp_uint("flags", open_flags(flags) | (m->ret >= 0 && file_was_created ? 16384 : 0));
+	bool created = m->ret >= 0 && file_was_created && kernel_tells_created;
+
+	exp_uint("flags", open_flags(flags) | (created ? 16384 : 0));
 	file_was_created = false;
 }
 

@@ -21,7 +21,7 @@
 
 struct self self;
 static long cpus;
-static bool percpu_rss;
+static bool percpu_rss, has_thread_self;
 
 static size_t read_file(const char *path, char *text, size_t size)
 {
@@ -36,7 +36,7 @@ static size_t read_file(const char *path, char *text, size_t size)
 	return n;
 }
 
-bool helper_has_statx, helper_has_preadv2;
+bool helper_has_statx, helper_has_preadv2, kernel_tells_created;
 
 static bool reread(int fd, char *text, size_t size)
 {
@@ -79,10 +79,15 @@ static void usage_parse(const char *status, const char *stat, struct usage *usag
 	usage->pgft_maj = strtoull(stat_field(stat, 12), NULL, 10);
 }
 
-/* thread-self came with 3.17. Kernels without statx are taken to lack it too: only single threads are asked about there. */
+/* thread-self came with 3.17. */
 static const char *own_stat_path(void)
 {
-	return helper_has_statx ? "/proc/thread-self/stat" : "/proc/self/stat";
+	static char path[64];
+
+	if (has_thread_self)
+		return "/proc/thread-self/stat";
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", self.tid);
+	return path;
 }
 
 void usage_read(struct usage *usage)
@@ -326,6 +331,30 @@ static void args_setup(int argc, char **argv)
 	strcpy(self.args_json + used, used ? "]" : "null");
 }
 
+/* Calls that came after 3.10, the oldest kernel there is a driver for. */
+static const enum kind newer[] = {K_RENAMEAT2,	 K_SECCOMP,	    K_MEMFD_CREATE, K_BPF,     K_EXECVEAT,   K_MLOCK2,
+				  K_USERFAULTFD, K_COPY_FILE_RANGE, K_CLONE3,	    K_OPENAT2, K_CLOSE_RANGE};
+static bool missing[K_KINDS];
+
+bool gives(enum kind kind, int64_t ret, int64_t wanted)
+{
+	return ret == (kernel_has(kind) ? wanted : -ENOSYS);
+}
+
+bool kernel_has(enum kind kind)
+{
+	return !missing[kind];
+}
+
+/* None of them does anything with such arguments where it is there. */
+static void kernel_setup(void)
+{
+	const uint64_t no = (uint64_t)-1;
+
+	for (size_t i = 0; i < ARRAY_SIZE(newer); i++)
+		missing[newer[i]] = raw_call(kinds[newer[i]].number, no, no, no, no, no, no) == -ENOSYS;
+}
+
 void self_setup(int argc, char **argv)
 {
 	static char text[8192];
@@ -341,6 +370,9 @@ void self_setup(int argc, char **argv)
 	helper_has_statx = raw_call(SYS_statx, U(AT_FDCWD), U("/"), 0, 0, U(text), 0) == 0;
 	helper_has_preadv2 = raw_call(SYS_preadv2, U(-1), 0, 0, 0, 0, 0) == -EBADF;
 	percpu_rss = major > 6 || (major == 6 && minor >= 2);
+	kernel_tells_created = major > 4 || (major == 4 && minor >= 19);
+	has_thread_self = access("/proc/thread-self/stat", R_OK) == 0;
+	kernel_setup();
 	args_setup(argc, argv);
 	cgroups_setup();
 	if (!getcwd(self.cwd, sizeof(self.cwd)))
