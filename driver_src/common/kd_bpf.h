@@ -32,7 +32,6 @@ struct kd_state {
 	void *hook; /* what the hook was given: the next task, the socket */
 	u32 call; /* number of the call */
 	u32 compat; /* a call of i386; see KD_COMPAT_LOST */
-	u32 head; /* bytes of the block before its first value */
 	u32 off;
 	u32 snaplen;
 	u32 with_enter_time;

@@ -59,7 +59,8 @@ static KD_INLINE int kd_put_path(struct kd_fill *c, struct dentry *dentry, struc
 			continue;
 		}
 		part[i] = (unsigned long)dentry;
-		parts += 1;
+		parts = kd_forget(c,
+				  parts + 1); /* else the verifier goes on from here with each number that it can be */
 		dentry = parent;
 	}
 	if (!top || parts > KD_PATH_PARTS)

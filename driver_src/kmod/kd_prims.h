@@ -37,6 +37,8 @@
 /* The same of what the current task leads to: the eBPF drivers have a shorter way there. */
 #define KD_LOAD(pointer, field) KD_GET(pointer, field)
 #define kd_task_trusted(c) kd_task(c)
+/* Of use to the eBPF drivers: a value of which nothing is known. */
+#define kd_forget(c, value) (value)
 /* One of an array that the task or RCU keeps. */
 #define KD_AT(array, index) (((typeof(*(array)) volatile *)(array))[index])
 
