@@ -39,7 +39,7 @@ from kernel_index.table import load_table
 
 LOOPS = {"getppid": 1, "write64": 1, "open_read_close": 3}
 """Name of a loop to the calls that a round of it makes."""
-GENERIC = "generic"
+GENERIC = "syscall"
 """The event of calls that have none of their own, like getppid; a driver may be without it."""
 MEASURES = (*LOOPS, "unselected")
 CALLS = 10

@@ -23,7 +23,7 @@ STATS = {"drops_buffer": 0, "drops_scratch": 0, "missed_runs": 0}
 
 def counted(made: int, **stats: int) -> dict[str, Any]:
     """What a guest says after it has counted: so many events of each kind."""
-    events = dict.fromkeys(("write", "open", "read", "close", "generic"), made)
+    events = dict.fromkeys(("write", "open", "read", "close", "syscall"), made)
     return {"events": events, "stats_line": {"stats": {**STATS, **stats}}}
 
 
@@ -68,7 +68,7 @@ def test_what_a_driver_adds_is_the_difference_for_each_call(tmp_path: Path) -> N
 
 def test_without_the_generic_event_getppid_has_no_number(tmp_path: Path) -> None:
     none = counted(2020)
-    none["events"]["generic"] = 0
+    none["events"]["syscall"] = 0
     run, driver = guest(tmp_path, **{"selected counted": none})
     assert costs_of("k", run, [driver]).added[DriverKind.KMOD]["getppid"] is None
 
