@@ -65,11 +65,13 @@ struct kd_bpf_driver {
 	struct kd_bpf_output *output;
 	struct kd_settings settings;
 	int clock; /* clockid_t */
-	bool raw; /* raw tracepoints, else tracepoints of tracefs */
+	bool raw; /* raw tracepoints of calls, else tracepoints of tracefs */
+	bool raw_hooks; /* the same of other tracepoints */
 	bool on[KD_SLOTS];
 	struct kd_selected selected[2][KD_CALL_NUMBERS]; /* what the maps hold for exits, and for entries */
+	bool on_calls[KD_CALL_NUMBERS]; /* by number on x86_64: generic events of single calls */
 	const char *refused[KD_SLOTS]; /* why the kernel refuses an event's program; see --skip-refused */
-	struct bpf_link *links[8]; /* by kd_point of bpf_attach.c */
+	struct bpf_link *links[12]; /* by kd_point of bpf_attach.c */
 	char release[72];
 	char version[64];
 	char schema[80]; /* digest of the table of events that the object was built from; empty: it does not say */
@@ -84,6 +86,7 @@ int kd_bpf_fill_tails(struct kd_bpf_driver *driver);
 /* What the maps of the selection say before anything is selected. */
 int kd_bpf_prepare_selection(struct kd_bpf_driver *driver);
 int kd_bpf_select(struct kd_driver *base, unsigned int slot, bool on);
+int kd_bpf_select_call(struct kd_driver *base, unsigned int number, bool on);
 void kd_bpf_detach(struct kd_driver *base);
 /* Do without the event that a refused program belongs to. False when it belongs to none. */
 bool kd_bpf_refuse(struct kd_bpf_driver *driver, const char *program, const char *why);

@@ -11,7 +11,17 @@
 
 #include "bpf.h"
 
-enum kd_point { POINT_EXIT, POINT_ENTER, POINT_SWITCH, POINT_PROCEXIT, POINT_TCP_CONNECT, POINTS };
+enum kd_point {
+	POINT_EXIT,
+	POINT_ENTER,
+	POINT_SWITCH,
+	POINT_PROCEXIT,
+	POINT_TCP_CONNECT,
+	POINT_SIGNAL,
+	POINT_FAULT_USER,
+	POINT_FAULT_KERNEL,
+	POINTS
+};
 
 static const struct point {
 	const char *program; /* with _raw or _tp after it, unless it is a kprobe */
@@ -23,6 +33,9 @@ static const struct point {
 	[POINT_ENTER] = {"kd_enter", "raw_syscalls", "sys_enter", -1},
 	[POINT_SWITCH] = {"kd_switch", "sched", "sched_switch", KD_HOOK_SWITCH},
 	[POINT_PROCEXIT] = {"kd_procexit", "sched", "sched_process_exit", KD_HOOK_PROCEXIT},
+	[POINT_SIGNAL] = {"kd_signal", "signal", "signal_deliver", KD_HOOK_SIGNAL},
+	[POINT_FAULT_USER] = {"kd_fault_user", "exceptions", "page_fault_user", KD_HOOK_FAULT_USER},
+	[POINT_FAULT_KERNEL] = {"kd_fault_kernel", "exceptions", "page_fault_kernel", KD_HOOK_FAULT_KERNEL},
 	[POINT_TCP_CONNECT] = {"kd_tcp_connect", NULL, "tcp_connect", KD_HOOK_TCP_CONNECT},
 };
 
@@ -31,15 +44,28 @@ static bool at_entry(unsigned int slot)
 	return strcmp(kd_event(slot)->captured_at, "entry") == 0;
 }
 
+static bool belongs(unsigned int slot, enum kd_point point)
+{
+	int first = kd_event(slot)->hook, hook = points[point].hook;
+
+	if (first < 0)
+		return point == (at_entry(slot) ? POINT_ENTER : POINT_EXIT);
+	return hook >= first && hook < first + kd_event(slot)->hooks;
+}
+
+/* Where an event is captured, the first of them. */
 static enum kd_point point_of(unsigned int slot)
 {
-	int hook = kd_event(slot)->hook;
-	unsigned int point;
+	unsigned int point = 0;
 
-	for (point = POINT_SWITCH; point < POINTS; point++)
-		if (hook >= 0 && points[point].hook == hook)
-			return (enum kd_point)point;
-	return at_entry(slot) ? POINT_ENTER : POINT_EXIT;
+	while (!belongs(slot, (enum kd_point)point))
+		point++;
+	return (enum kd_point)point;
+}
+
+static bool is_raw(const struct kd_bpf_driver *driver, enum kd_point point)
+{
+	return points[point].hook < 0 ? driver->raw : driver->raw_hooks;
 }
 
 static bool is_kprobe(unsigned int slot)
@@ -48,14 +74,17 @@ static bool is_kprobe(unsigned int slot)
 }
 
 /* Whether an event that is on, or with wanted the ones that were asked for, needs a point. */
-static bool needed(const struct kd_bpf_driver *driver, const bool *on, enum kd_point point)
+static bool needed(const struct kd_bpf_driver *driver, const bool *on, const bool *calls, enum kd_point point)
 {
-	unsigned int slot;
+	unsigned int slot, number;
 
+	for (number = 0; number < KD_CALL_NUMBERS; number++)
+		if (calls[number] && (point == POINT_EXIT || (point == POINT_ENTER && driver->base.enter_time)))
+			return true;
 	for (slot = 0; slot < KD_SLOTS; slot++) {
 		if (!on[slot])
 			continue;
-		if (point_of(slot) == point)
+		if (belongs(slot, point))
 			return true;
 		if (point == POINT_ENTER && driver->base.enter_time && point_of(slot) == POINT_EXIT)
 			return true;
@@ -69,7 +98,7 @@ static struct bpf_program *program_of(const struct kd_bpf_driver *driver, enum k
 
 	snprintf(name, sizeof(name), "%s%s", points[point].program,
 		 !points[point].category ? ""
-		 : driver->raw		 ? "_raw"
+		 : is_raw(driver, point) ? "_raw"
 					 : "_tp");
 	return bpf_object__find_program_by_name(driver->object, name);
 }
@@ -86,6 +115,8 @@ static bool load_event(const struct kd_bpf_driver *driver, unsigned int slot)
 {
 	if (driver->refused[slot] || (is_kprobe(slot) && !driver->host.kprobes))
 		return false;
+	if (slot == KD_SLOT_SYSCALL && memchr(driver->options->calls, 1, sizeof(driver->options->calls)))
+		return true;
 	return !driver->options->minimal || driver->options->selected[slot] ||
 	       (driver->self_test && kd_self_test_needs(slot));
 }
@@ -96,7 +127,7 @@ static bool load_point(const struct kd_bpf_driver *driver, enum kd_point point)
 		return false;
 	if (driver->self_test && point == POINT_EXIT)
 		return true;
-	return !driver->options->minimal || needed(driver, driver->options->selected, point);
+	return !driver->options->minimal || needed(driver, driver->options->selected, driver->options->calls, point);
 }
 
 int kd_bpf_choose_programs(struct kd_bpf_driver *driver)
@@ -118,8 +149,9 @@ int kd_bpf_choose_programs(struct kd_bpf_driver *driver)
 				continue; /* see kd_bpf_note_unavailable */
 			bpf_program__set_autoload(program, load_event(driver, slot));
 			if (!is_kprobe(slot))
-				bpf_program__set_type(program, driver->raw ? BPF_PROG_TYPE_RAW_TRACEPOINT
-									   : BPF_PROG_TYPE_TRACEPOINT);
+				bpf_program__set_type(program, is_raw(driver, point_of(slot))
+								       ? BPF_PROG_TYPE_RAW_TRACEPOINT
+								       : BPF_PROG_TYPE_TRACEPOINT);
 		}
 	}
 	return 0;
@@ -128,8 +160,10 @@ int kd_bpf_choose_programs(struct kd_bpf_driver *driver)
 int kd_bpf_fill_tails(struct kd_bpf_driver *driver)
 {
 	int tails = bpf_object__find_map_fd_by_name(driver->object, "kd_tail");
+	int hook_tails = bpf_object__find_map_fd_by_name(driver->object, "kd_tail_hook");
 	int kprobe_tails = bpf_object__find_map_fd_by_name(driver->object, "kd_tail_kprobe");
 	unsigned int slot, part;
+	int map;
 
 	for (slot = 0; slot < KD_SLOTS; slot++) {
 		for (part = 0; part < kd_event(slot)->parts; part++) {
@@ -137,7 +171,8 @@ int kd_bpf_fill_tails(struct kd_bpf_driver *driver)
 			int fd = program ? bpf_program__fd(program) : -1;
 			__u32 index = kd_event(slot)->tail + part;
 
-			if (fd >= 0 && bpf_map_update_elem(is_kprobe(slot) ? kprobe_tails : tails, &index, &fd, 0) != 0)
+			map = is_kprobe(slot) ? kprobe_tails : kd_event(slot)->hook >= 0 ? hook_tails : tails;
+			if (fd >= 0 && bpf_map_update_elem(map, &index, &fd, 0) != 0)
 				return -errno;
 		}
 	}
@@ -209,14 +244,41 @@ static int write_hook(const struct kd_bpf_driver *driver, __u32 hook, __u32 valu
 	return bpf_map_update_elem(map, &hook, &value, BPF_ANY) == 0 ? 0 : -errno;
 }
 
+/* The calls that have no event of their own: all of them, or those that are one call of x86_64. */
+static int write_generic(struct kd_bpf_driver *driver, int only, bool on)
+{
+	int map = bpf_object__find_map_fd_by_name(driver->object, "kd_generic"), status = 0, native;
+	__u32 program = kd_event(KD_SLOT_SYSCALL)->tail + 1u, key, both;
+
+	if (map < 0)
+		return -ENOENT;
+	for (key = 0; key < KD_CALL_TABLE && status == 0; key++) {
+		struct kd_selected *one = &driver->selected[0][key % KD_CALL_NUMBERS];
+		__u32 *selected = key < KD_CALL_COMPAT ? &one->native : &one->compat;
+
+		native = kd_call_generic_entry(key, &both);
+		if (native < 0 || (only >= 0 && native != only))
+			continue;
+		if (bpf_map_update_elem(map, &key, &both, BPF_ANY) != 0)
+			return -errno;
+		*selected = (*selected & ~KD_SELECT_PROGRAM) | (on || driver->on_calls[native] ? program : 0);
+		status = write_number(driver, 0, key % KD_CALL_NUMBERS);
+	}
+	return status;
+}
+
 static int write_event(struct kd_bpf_driver *driver, unsigned int slot, bool on)
 {
 	__u32 value = on ? kd_event(slot)->tail + 1u : 0;
-	int hook = kd_event(slot)->hook;
+	int hook = kd_event(slot)->hook, i, status = 0;
 
-	if (hook >= 0)
-		return write_hook(driver, (__u32)hook, value);
-	return write_calls(driver, slot, value);
+	if (slot == KD_SLOT_SYSCALL)
+		return write_generic(driver, -1, on);
+	if (hook < 0)
+		return write_calls(driver, slot, value);
+	for (i = 0; i < kd_event(slot)->hooks && status == 0; i++)
+		status = write_hook(driver, (__u32)(hook + i), value);
+	return status;
 }
 
 static int attach(struct kd_bpf_driver *driver, enum kd_point point)
@@ -228,7 +290,7 @@ static int attach(struct kd_bpf_driver *driver, enum kd_point point)
 		return -ENOENT;
 	if (!where->category)
 		driver->links[point] = bpf_program__attach_kprobe(program, false, where->name);
-	else if (driver->raw)
+	else if (is_raw(driver, point))
 		driver->links[point] = bpf_program__attach_raw_tracepoint(program, where->name);
 	else
 		driver->links[point] = bpf_program__attach_tracepoint(program, where->category, where->name);
@@ -241,7 +303,7 @@ static int update_points(struct kd_bpf_driver *driver)
 	int status;
 
 	for (point = 0; point < POINTS; point++) {
-		bool wanted = needed(driver, driver->on, (enum kd_point)point);
+		bool wanted = needed(driver, driver->on, driver->on_calls, (enum kd_point)point);
 
 		if (!wanted && driver->links[point]) {
 			bpf_link__destroy(driver->links[point]);
@@ -286,11 +348,26 @@ int kd_bpf_select(struct kd_driver *base, unsigned int slot, bool on)
 	return status;
 }
 
+int kd_bpf_select_call(struct kd_driver *base, unsigned int number, bool on)
+{
+	struct kd_bpf_driver *driver = (struct kd_bpf_driver *)base;
+	int status;
+
+	if (on && bpf_program__fd(fill_program(driver, KD_SLOT_SYSCALL, 0)) < 0) {
+		snprintf(base->reason, sizeof(base->reason), "its program was not loaded (--minimal)");
+		return -ENOENT;
+	}
+	driver->on_calls[number] = on;
+	status = write_generic(driver, (int)number, on || driver->on[KD_SLOT_SYSCALL]);
+	return status ? status : update_points(driver);
+}
+
 void kd_bpf_detach(struct kd_driver *base)
 {
 	struct kd_bpf_driver *driver = (struct kd_bpf_driver *)base;
 
 	memset(driver->on, 0, sizeof(driver->on));
+	memset(driver->on_calls, 0, sizeof(driver->on_calls));
 	update_points(driver);
 }
 
@@ -354,7 +431,7 @@ static bool read_missed(const struct kd_bpf_driver *driver, enum kd_point point,
 	if (bpf_obj_get_info_by_fd(fd, &info, &size) != 0 ||
 	    size < offsetof(struct bpf_prog_info, recursion_misses) + sizeof(info.recursion_misses))
 		return false;
-	if ((!driver->raw || !points[point].category) && !driver->host.tp_misses_counted)
+	if ((!is_raw(driver, point) || !points[point].category) && !driver->host.tp_misses_counted)
 		return false;
 	*missed += info.recursion_misses;
 	return true;

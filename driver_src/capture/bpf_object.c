@@ -135,6 +135,7 @@ static int choose_type(struct kd_bpf_driver *driver)
 			return kd_fail(KD_EXIT_LOAD, "Mount it: mount -t tracefs tracefs /sys/kernel/tracing",
 				       "tracefs is not mounted and could not be");
 	}
+	driver->raw_hooks = driver->host.raw_tp && asked != KD_PROGRAM_TP;
 	driver->base.program_type = driver->raw ? "raw" : "tp";
 	return -1;
 }
@@ -242,7 +243,9 @@ static int set_up(struct kd_bpf_driver *driver)
 
 	driver->clock = driver->host.boot_clock ? CLOCK_BOOTTIME : CLOCK_MONOTONIC;
 	driver->settings.boot_time_ns = boot_time(driver->clock);
-	driver->settings.snaplen = driver->options->snaplen;
+	driver->settings.snaplen =
+		driver->options->snaplen | (driver->options->dynamic_snaplen ? KD_SNAPLEN_DYNAMIC : 0);
+	driver->settings.ports = driver->options->ports;
 	driver->settings.enter_time = driver->options->enter_time;
 	status = kd_bpf_fill_tails(driver);
 	if (status == 0)
@@ -302,7 +305,16 @@ static int bpf_set_snaplen(struct kd_driver *base, __u32 snaplen)
 {
 	struct kd_bpf_driver *driver = (struct kd_bpf_driver *)base;
 
-	driver->settings.snaplen = snaplen;
+	driver->settings.snaplen = snaplen | (driver->settings.snaplen & KD_SNAPLEN_DYNAMIC);
+	return write_settings(driver);
+}
+
+static int bpf_set_dynamic(struct kd_driver *base, bool on, const struct kd_ports *ports)
+{
+	struct kd_bpf_driver *driver = (struct kd_bpf_driver *)base;
+
+	driver->settings.snaplen = (driver->settings.snaplen & ~KD_SNAPLEN_DYNAMIC) | (on ? KD_SNAPLEN_DYNAMIC : 0);
+	driver->settings.ports = *ports;
 	return write_settings(driver);
 }
 
@@ -356,7 +368,9 @@ static void bpf_close(struct kd_driver *base)
 static const struct kd_driver_ops bpf_ops = {
 	.now = bpf_now,
 	.select = kd_bpf_select,
+	.select_call = kd_bpf_select_call,
 	.set_snaplen = bpf_set_snaplen,
+	.set_dynamic = bpf_set_dynamic,
 	.drain = bpf_drain,
 	.stats = bpf_stats,
 	.stop = kd_bpf_detach,

@@ -7,6 +7,7 @@
  * offline.c             blocks out of files, for tests
  * control.c             commands on standard input
  * events.c              the catalogue: names, calls, hooks
+ * calls.c               calls without an event of their own
  * bpf_object.c          an eBPF object: opened, loaded, attached, switched
  * bpf_attach.c          its programs: which are loaded, where they are attached
  * bpf_host.c            what this kernel can do
@@ -54,11 +55,14 @@ struct kd_options {
 	unsigned int decode_count;
 	const char *btf;
 	bool selected[KD_SLOTS];
+	bool calls[KD_CALL_NUMBERS]; /* by number on x86_64: single calls whose generic event is asked for */
 	__u32 pids[KD_FILTERS_MAX];
 	unsigned int pid_count;
 	const char *comms[KD_FILTERS_MAX];
 	unsigned int comm_count;
 	__u32 snaplen;
+	bool dynamic_snaplen;
+	struct kd_ports ports; /* of the dynamic capture length */
 	size_t buffer_bytes; /* 0: the driver's default */
 	double duration_s; /* 0: until stopped */
 	unsigned long long max_events; /* 0: no limit */
@@ -73,6 +77,11 @@ struct kd_options {
 	bool verbose;
 };
 
+/* "7000-7010" or "7000"; "0": none. False when it is no range of ports. */
+bool kd_read_ports(struct kd_ports *ports, const char *text);
+/* A number of a port. */
+bool kd_read_port(const char *text, __u16 *port);
+
 /* Fills options; returns -1 to go on, else the exit status. */
 int kd_options_parse(struct kd_options *options, int argc, char **argv);
 
@@ -85,6 +94,20 @@ int kd_event_find(const char *name); /* slot, or -1 */
 void kd_event_nearest(const char *name, char *text, size_t size);
 /* The calls that serve events; a NULL name ends the table. */
 const struct kd_call_desc *kd_calls(bool compat);
+
+/* ---- calls.c: calls without an event of their own ---- */
+
+/* Whether the call of that number (of x86_64) is one of them. */
+bool kd_call_is_generic(unsigned int number);
+/* The number of the one of that name, or -1. */
+int kd_call_find(const char *name);
+/* The name of a call by the schema's code, or NULL. */
+const char *kd_call_of_code(unsigned int code);
+/*
+ * Of an index of the tables of calls (those of i386 from KD_CALL_COMPAT on): its number on x86_64, and what the map kd_generic holds for it;
+ * -1 where the generic event does not stand for it.
+ */
+int kd_call_generic_entry(unsigned int key, __u32 *both);
 
 /* ---- merge.c ---- */
 
@@ -126,7 +149,11 @@ struct kd_driver_ops {
 	__u64 (*now)(struct kd_driver *driver);
 	/* Switch an event on or off: 0, or a negative errno with the reason in driver->reason. */
 	int (*select)(struct kd_driver *driver, unsigned int slot, bool on);
+	/* The same for the generic event of one call, by its number on x86_64. */
+	int (*select_call)(struct kd_driver *driver, unsigned int number, bool on);
 	int (*set_snaplen)(struct kd_driver *driver, __u32 snaplen);
+	/* The dynamic capture length, and what it is asked for. */
+	int (*set_dynamic)(struct kd_driver *driver, bool on, const struct kd_ports *ports);
 	/*
 	 * Move what the rings hold now to merge. Returns 1 when a ring could not be read to its end because its oldest
 	 * block is not finished, else 0, or a negative errno.

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "capture.h"
+#include "session.h"
 
 static char line[512];
 static size_t used;
@@ -32,7 +32,11 @@ static void switch_event(struct kd_driver *driver, const char *command, const ch
 	char near[256], text[400];
 	int slot = kd_event_find(name);
 
-	if (slot < 0) {
+	if (slot < 0 && kd_call_find(name) >= 0) {
+		answer(command, driver->ops->select_call(driver, (unsigned int)kd_call_find(name), on) == 0
+					? NULL
+					: driver->reason);
+	} else if (slot < 0) {
 		kd_event_nearest(name, near, sizeof(near));
 		snprintf(text, sizeof(text), "no event is called %.64s%s%s", name, near[0] ? "; near to it: " : "",
 			 near);
@@ -58,6 +62,21 @@ static void set_snaplen(struct kd_driver *driver, const char *command, const cha
 	answer(command, status ? strerror(-status) : NULL);
 }
 
+/* The dynamic capture length; what was not said stays as it is. */
+static void set_dynamic(struct kd_session *session, const char *command, const char *wrong)
+{
+	struct kd_driver *driver = kd_session_driver(session);
+	int status = wrong ? 0 : driver->ops->set_dynamic(driver, session->dynamic_snaplen, &session->ports);
+
+	answer(command, wrong ? wrong : status ? strerror(-status) : NULL);
+}
+
+static bool read_switch(struct kd_session *session, const char *text)
+{
+	session->dynamic_snaplen = strcmp(text, "on") == 0;
+	return session->dynamic_snaplen || strcmp(text, "off") == 0;
+}
+
 static void carry_out(struct kd_session *session, const char *command)
 {
 	struct kd_driver *driver = kd_session_driver(session);
@@ -68,6 +87,16 @@ static void carry_out(struct kd_session *session, const char *command)
 		switch_event(driver, command, command + 8, false);
 	} else if (strncmp(command, "snaplen ", 8) == 0) {
 		set_snaplen(driver, command, command + 8);
+	} else if (strncmp(command, "dynamic-snaplen ", 16) == 0) {
+		set_dynamic(session, command, read_switch(session, command + 16) ? NULL : "expected on or off");
+	} else if (strncmp(command, "fullcapture-ports ", 18) == 0) {
+		set_dynamic(session, command,
+			    kd_read_ports(&session->ports, command + 18) ? NULL
+									 : "expected a range of ports, like 7000-7010");
+	} else if (strncmp(command, "statsd-port ", 12) == 0) {
+		set_dynamic(session, command,
+			    kd_read_port(command + 12, &session->ports.statsd) ? NULL
+									       : "expected a number from 0 to 65535");
 	} else if (strcmp(command, "stats") == 0) {
 		kd_session_stats(session);
 		answer(command, NULL);
@@ -77,7 +106,9 @@ static void carry_out(struct kd_session *session, const char *command)
 	} else if (strcmp(command, "quit") == 0) {
 		kd_session_quit(session);
 	} else {
-		answer(command, "expected: enable EVENT, disable EVENT, snaplen N, stats, flush or quit");
+		answer(command,
+		       "expected: enable EVENT, disable EVENT, snaplen N, dynamic-snaplen on|off, fullcapture-ports A-B, "
+		       "statsd-port N, stats, flush or quit");
 	}
 }
 

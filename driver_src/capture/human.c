@@ -237,6 +237,8 @@ static void out_number(const struct kd_param_desc *desc, const struct kd_value_b
 			kd_out_format("SIG%s", signal);
 		else
 			kd_out_unsigned(number);
+	} else if (desc->type == KD_TYPE_SYSCALLID && kd_call_of_code((unsigned int)number)) {
+		kd_out_text(kd_call_of_code((unsigned int)number));
 	} else if (desc->type == KD_TYPE_FD && (long long)number == -100) {
 		kd_out_text("AT_FDCWD");
 	} else if (is_signed && ((long long)number < 0 || desc->format == KD_FMT_DEC)) {

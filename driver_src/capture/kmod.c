@@ -58,11 +58,35 @@ static int kmod_select(struct kd_driver *base, unsigned int slot, bool on)
 	return -error;
 }
 
+/* By the controls of libscap: a call that has no typed event is its generic event there. */
+static int kmod_select_call(struct kd_driver *base, unsigned int number, bool on)
+{
+	struct kmod_driver *driver = (struct kmod_driver *)base;
+
+	if (ioctl(driver->any, KD_SCAP_ENABLE_TP, (unsigned long)KD_SCAP_TP_SYS_EXIT) == 0 &&
+	    ioctl(driver->any, on ? KD_SCAP_ENABLE_SYSCALL : KD_SCAP_DISABLE_SYSCALL, (unsigned long)number) == 0)
+		return 0;
+	snprintf(base->reason, sizeof(base->reason), "the module refuses it: %s", strerror(errno));
+	return -errno;
+}
+
 static int kmod_set_snaplen(struct kd_driver *base, __u32 snaplen)
 {
 	struct kmod_driver *driver = (struct kmod_driver *)base;
 
 	return ioctl(driver->any, KD_SCAP_SET_SNAPLEN, (unsigned long)snaplen) == 0 ? 0 : -errno;
+}
+
+static int kmod_set_dynamic(struct kd_driver *base, bool on, const struct kd_ports *ports)
+{
+	int any = ((struct kmod_driver *)base)->any;
+	unsigned long range = (unsigned long)ports->full_last << 16 | ports->full_first;
+
+	if (ioctl(any, KD_SCAP_SET_FULLCAPTURE_PORT_RANGE, range) != 0 ||
+	    ioctl(any, KD_SCAP_SET_STATSD_PORT, (unsigned long)ports->statsd) != 0 ||
+	    ioctl(any, on ? KD_SCAP_ENABLE_DYNAMIC_SNAPLEN : KD_SCAP_DISABLE_DYNAMIC_SNAPLEN, 0UL) != 0)
+		return -errno;
+	return 0;
 }
 
 /* The length in a block's header is checked here as well: it says where the next block starts. */
@@ -122,6 +146,7 @@ static void kmod_stop(struct kd_driver *base)
 	for (slot = 0; slot < KD_SLOTS; slot++)
 		if (!base->unavailable[slot])
 			kmod_select(base, slot, false);
+	ioctl(((struct kmod_driver *)base)->any, KD_SCAP_DISABLE_TP, (unsigned long)KD_SCAP_TP_SYS_EXIT);
 }
 
 static void kmod_close(struct kd_driver *base)
@@ -139,7 +164,9 @@ static void kmod_close(struct kd_driver *base)
 static const struct kd_driver_ops kmod_ops = {
 	.now = kmod_now,
 	.select = kmod_select,
+	.select_call = kmod_select_call,
 	.set_snaplen = kmod_set_snaplen,
+	.set_dynamic = kmod_set_dynamic,
 	.drain = kmod_drain,
 	.stats = kmod_stats,
 	.stop = kmod_stop,
@@ -239,6 +266,8 @@ static int set_up(struct kmod_driver *driver, const struct kd_options *options)
 			status = map_device(&driver->devices[cpu], driver->base.buffer_bytes);
 	if (status == 0)
 		status = kmod_set_snaplen(&driver->base, options->snaplen);
+	if (status == 0)
+		status = kmod_set_dynamic(&driver->base, options->dynamic_snaplen, &options->ports);
 	if (status == 0 && ioctl(driver->any, KD_IOC_NATIVE, 1UL) != 0)
 		status = -errno;
 	if (status == 0 && options->enter_time && ioctl(driver->any, KD_IOC_ENTER_TIME, 1UL) != 0)

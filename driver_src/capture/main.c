@@ -153,11 +153,28 @@ void kd_session_flush(struct kd_session *session)
 	kd_out_flush();
 }
 
+/* A session whose events may be switched on later says at its start which ones this kernel cannot give. */
+static void try_hooks(struct kd_session *session)
+{
+	struct kd_driver *driver = session->driver;
+	unsigned int slot;
+
+	for (slot = 0; slot < KD_SLOTS; slot++) {
+		if (!kd_event(slot)->asked || kd_event(slot)->hook < 0 || session->options->selected[slot] ||
+		    driver->unavailable[slot])
+			continue;
+		if (driver->ops->select(driver, slot, true) != 0)
+			driver->unavailable[slot] = strdup(driver->reason);
+		else
+			driver->ops->select(driver, slot, false);
+	}
+}
+
 /* Switch on what was asked for. An event that this host cannot give is not fatal unless it was the only one. */
 static int select_events(struct kd_session *session)
 {
 	struct kd_driver *driver = session->driver;
-	unsigned int slot, asked = 0, given = 0;
+	unsigned int slot, number, asked = 0, given = 0;
 
 	for (slot = 0; slot < KD_SLOTS; slot++) {
 		if (!session->options->selected[slot])
@@ -169,6 +186,13 @@ static int select_events(struct kd_session *session)
 			else
 				driver->unavailable[slot] = strdup(driver->reason);
 		}
+	}
+	for (number = 0; number < KD_CALL_NUMBERS; number++) {
+		if (!session->options->calls[number])
+			continue;
+		if (driver->ops->select_call(driver, number, true) != 0)
+			return kd_fail(KD_EXIT_LOAD, NULL, "the generic event of call %u: %s", number, driver->reason);
+		given++;
 	}
 	if (asked == 0 || given > 0)
 		return KD_EXIT_DONE;
@@ -250,6 +274,8 @@ static int capture(struct kd_session *session)
 
 	if (status == KD_EXIT_DONE && !options->check)
 		status = select_events(session);
+	if (status == KD_EXIT_DONE && options->control && !options->minimal)
+		try_hooks(session);
 	if (status == KD_EXIT_DONE) {
 		if (options->control || options->check)
 			kd_report_ready_json(session);
@@ -273,6 +299,8 @@ int main(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
+	session.dynamic_snaplen = options.dynamic_snaplen;
+	session.ports = options.ports;
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);

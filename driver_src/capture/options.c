@@ -17,10 +17,16 @@ static const char help[] =
 	"Opens a driver, switches events on, and prints one line for each event until it is stopped.\n"
 	"\n"
 	"  --driver WHICH        an eBPF object, or the loaded kernel module (kmod, or kmod:NAME for another device name)\n"
-	"  --events A,B|all|none which events; the default is all\n"
+	"  --events A,B|all|none which events; the default is all, but for those that must be named: syscall (all calls that\n"
+	"                        have no event of their own), signaldeliver, page_fault, and open_e, openat_e, openat2_e,\n"
+	"                        creat_e, connect_e at the entry. The name of a call without an event (getppid) is taken, too\n"
 	"  --pid PID             only events of this process and its threads; may be given again\n"
 	"  --comm NAME           only events of processes with this name; may be given again\n"
 	"  --snaplen N           capture at most N bytes of a buffer (default 80, at most 16384)\n"
+	"  --dynamic-snaplen     capture more of what sockets carry: 2000 bytes of what looks like HTTP, MySQL, PostgreSQL or\n"
+	"                        MongoDB, and of statsd, 512 of DNS, 16000 of the ports of full capture\n"
+	"  --fullcapture-ports A-B  which these are; with --dynamic-snaplen (default none)\n"
+	"  --statsd-port N       the port of statsd (default 8125)\n"
 	"  --buffer-bytes N      size of each CPU's ring, rounded up to a power of two (default 1 MiB; the module's own)\n"
 	"  --json                one JSON object a line\n"
 	"  --duration SECONDS    stop after this time\n"
@@ -28,7 +34,8 @@ static const char help[] =
 	"  --enter-time          carry the time of entry of each call as well (costs a second hook)\n"
 	"  --program-type TYPE   auto, raw (raw tracepoints) or tp (tracepoints of tracefs)\n"
 	"  --btf FILE            type information of the running kernel, where it has no /sys/kernel/btf/vmlinux\n"
-	"  --control             read commands on standard input: enable EVENT, disable EVENT, snaplen N, stats, flush, quit\n"
+	"  --control             read commands on standard input: enable EVENT, disable EVENT, snaplen N, dynamic-snaplen\n"
+	"                        on|off, fullcapture-ports A-B, statsd-port N, stats, flush, quit\n"
 	"  --check               only open and load the driver, say what was found, and end\n"
 	"  --minimal             load only the programs that the events given by --events need\n"
 	"  --skip-refused        go on without the events whose programs the kernel refuses; each is named\n"
@@ -46,6 +53,9 @@ enum {
 	OPT_PID,
 	OPT_COMM,
 	OPT_SNAPLEN,
+	OPT_DYNAMIC,
+	OPT_PORTS,
+	OPT_STATSD,
 	OPT_BUFFER,
 	OPT_JSON,
 	OPT_DURATION,
@@ -68,6 +78,9 @@ static const struct option table[] = {
 	{"pid", required_argument, NULL, OPT_PID},
 	{"comm", required_argument, NULL, OPT_COMM},
 	{"snaplen", required_argument, NULL, OPT_SNAPLEN},
+	{"dynamic-snaplen", no_argument, NULL, OPT_DYNAMIC},
+	{"fullcapture-ports", required_argument, NULL, OPT_PORTS},
+	{"statsd-port", required_argument, NULL, OPT_STATSD},
 	{"buffer-bytes", required_argument, NULL, OPT_BUFFER},
 	{"json", no_argument, NULL, OPT_JSON},
 	{"duration", required_argument, NULL, OPT_DURATION},
@@ -120,6 +133,33 @@ static int number_option(const char *name, const char *text, unsigned long long 
 	return kd_fail(KD_EXIT_USAGE, NULL, "--%s %s: expected a number from %llu to %llu", name, text, low, high);
 }
 
+bool kd_read_port(const char *text, __u16 *port)
+{
+	unsigned long long number;
+
+	if (!read_number(text, 0, 65535, &number))
+		return false;
+	*port = (__u16)number;
+	return true;
+}
+
+bool kd_read_ports(struct kd_ports *ports, const char *text)
+{
+	char first[8], *dash;
+	__u16 low, high;
+
+	snprintf(first, sizeof(first), "%s", text);
+	dash = strchr(first, '-');
+	if (dash)
+		*dash = 0;
+	text = strchr(text, '-');
+	if (!kd_read_port(first, &low) || !kd_read_port(text ? text + 1 : first, &high) || low > high)
+		return false;
+	ports->full_first = low;
+	ports->full_last = high;
+	return true;
+}
+
 static int select_event(struct kd_options *options, const char *name)
 {
 	int slot = kd_event_find(name);
@@ -129,10 +169,24 @@ static int select_event(struct kd_options *options, const char *name)
 		options->selected[slot] = true;
 		return -1;
 	}
+	if (kd_call_find(name) >= 0) {
+		options->calls[kd_call_find(name)] = true;
+		return -1;
+	}
 	kd_event_nearest(name, near, sizeof(near));
 	snprintf(hint, sizeof(hint), near[0] ? "Did you mean: %s?" : "Run `kdriver events list` for all names.%s",
 		 near);
 	return kd_fail(KD_EXIT_USAGE, hint, "--events: no event is called %s", name);
+}
+
+/* But those that come only to who names them. */
+static void select_all(struct kd_options *options)
+{
+	unsigned int slot;
+
+	for (slot = 0; slot < KD_SLOTS; slot++)
+		if (!kd_event(slot)->asked)
+			options->selected[slot] = true;
 }
 
 static int read_events(struct kd_options *options, const char *list)
@@ -141,9 +195,10 @@ static int read_events(struct kd_options *options, const char *list)
 	int status = -1;
 
 	memset(options->selected, 0, sizeof(options->selected));
+	memset(options->calls, 0, sizeof(options->calls));
 	while (copy && status < 0 && (name = strsep(&rest, ","))) {
 		if (strcmp(name, "all") == 0)
-			memset(options->selected, 1, sizeof(options->selected));
+			select_all(options);
 		else if (strcmp(name, "none") != 0 && *name)
 			status = select_event(options, name);
 	}
@@ -209,6 +264,15 @@ static int read_value(struct kd_options *options, int option, const char *text)
 		status = number_option("snaplen", text, 0, KD_SNAPLEN_MAX, &number);
 		options->snaplen = (__u32)number;
 		return status;
+	case OPT_PORTS:
+		if (kd_read_ports(&options->ports, text))
+			return -1;
+		return kd_fail(KD_EXIT_USAGE, NULL, "--fullcapture-ports %s: expected a range of ports, like 7000-7010",
+			       text);
+	case OPT_STATSD:
+		if (kd_read_port(text, &options->ports.statsd))
+			return -1;
+		return kd_fail(KD_EXIT_USAGE, NULL, "--statsd-port %s: expected a number from 0 to 65535", text);
 	case OPT_BUFFER:
 		status = number_option("buffer-bytes", text, 1, 1ULL << 30, &number);
 		options->buffer_bytes = (size_t)number;
@@ -233,6 +297,8 @@ static int read_value(struct kd_options *options, int option, const char *text)
 static bool *switch_of(struct kd_options *options, int option)
 {
 	switch (option) {
+	case OPT_DYNAMIC:
+		return &options->dynamic_snaplen;
 	case OPT_JSON:
 		return &options->json;
 	case OPT_ENTER_TIME:
@@ -266,8 +332,9 @@ int kd_options_parse(struct kd_options *options, int argc, char **argv)
 	int option, status;
 
 	memset(options, 0, sizeof(*options));
-	memset(options->selected, 1, sizeof(options->selected));
+	select_all(options);
 	options->snaplen = KD_SNAPLEN_DEFAULT;
+	options->ports.statsd = KD_STATSD_PORT;
 	while ((option = getopt_long(argc, argv, "hV", table, NULL)) != -1) {
 		if (option == 'h') {
 			fputs(help, stdout);

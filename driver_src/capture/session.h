@@ -13,6 +13,8 @@ struct kd_session {
 	struct kd_merge *merge;
 	__u32 self; /* this program's only thread */
 	bool done;
+	bool dynamic_snaplen; /* as it is now, and what it is asked for */
+	struct kd_ports ports;
 	__u64 blocked_since; /* monotonic; 0: no ring is held up */
 	__u64 end; /* when it was told to stop: hooks go one after the other, events end at one time; 0: not yet */
 	unsigned long long printed;

@@ -280,7 +280,7 @@ struct one_case {
 };
 extern const struct one_case file_cases[], io_cases[], net_cases[], process_cases[], exec_cases[], memory_cases[],
 	ipc_cases[], misc_cases[], identity_cases[], path_cases[], handle_cases[], descriptor_cases[], transfer_cases[],
-	user_cases[], limit_cases[], system_cases[], packed_cases[], pointer_cases[], end_cases[];
+	user_cases[], limit_cases[], system_cases[], packed_cases[], asked_cases[], pointer_cases[], end_cases[];
 #define PROCESS_VM_CASE "process-vm" /* the processes of these must not call process_vm_readv for themselves */
 #define PROCESS_VM_ENDS_CASE "ends-process-vm"
 void exec_image_of_self(void);

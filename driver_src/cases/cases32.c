@@ -229,6 +229,9 @@ __attribute__((used, noreturn)) static void start(const uint32_t *stack)
 	/* Only asked whether 32-bit programs run here. */
 	if (stack[0] > 0 && name[0] == 'p')
 		call(252, none);
+	/* Looked at before it is passed: at the entry of a call it is read as it is then, if it is in memory. */
+	(void)*(const volatile char *)folder;
+	(void)*(const volatile char *)nowhere;
 	for (unsigned int i = 0; i < sizeof(text); i++)
 		text[i] = (char)(i + 1);
 	for (unsigned int i = 0; i < sizeof(area); i++)

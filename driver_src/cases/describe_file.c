@@ -56,8 +56,21 @@ static void exp_dev_ino(const struct made *m)
 	exp_uint("ino", st.st_ino);
 }
 
+/* What was asked for, as it is seen when the call is entered. */
+static void exp_entry(const struct made *m, const char *event, int path, uint64_t flags, uint64_t mode)
+{
+	exp_open(event, m->tid, m->order - 1);
+	if (path)
+		exp_int("dirfd", fd_of(m->a[0]));
+	exp_user_str("name", m->pid, m->a[path]);
+	exp_uint("flags", open_flags(flags));
+	exp_open_mode(flags, mode);
+	exp_close();
+}
+
 void describe_open(const struct made *m)
 {
+	exp_entry(m, "open_e", 0, m->a[1], m->a[2]);
 	exp_open("open", m->tid, m->order);
 	exp_int("fd", m->ret);
 	exp_user_str("name", m->pid, m->a[0]);
@@ -69,6 +82,7 @@ void describe_open(const struct made *m)
 
 void describe_openat(const struct made *m)
 {
+	exp_entry(m, "openat_e", 1, m->a[2], m->a[3]);
 	exp_open("openat", m->tid, m->order);
 	exp_int("fd", m->ret);
 	exp_int("dirfd", fd_of(m->a[0]));
@@ -80,20 +94,23 @@ void describe_openat(const struct made *m)
 }
 
 /* struct open_how: flags, mode, resolve. */
-void describe_openat2(const struct made *m)
+static void exp_openat2(const struct made *m, bool at_entry)
 {
 	static const uint32_t bits[][2] = {{1, 16}, {2, 4}, {4, 8}, {8, 1}, {16, 2}, {32, 32}};
 	uint64_t how[3] = {0, 0, 0};
 	uint32_t resolve = 0;
 
-	exp_open("openat2", m->tid, m->order);
-	exp_int("fd", m->ret);
+	exp_open(at_entry ? "openat2_e" : "openat2", m->tid, m->order - (at_entry ? 1 : 0));
+	if (!at_entry)
+		exp_int("fd", m->ret);
 	exp_int("dirfd", fd_of(m->a[0]));
 	exp_user_str("name", m->pid, m->a[1]);
-	if (peek(m->pid, m->a[2], how, 8))
-		exp_open_flags(m, how[0]);
-	else
+	if (!peek(m->pid, m->a[2], how, 8))
 		exp_null("flags");
+	else if (at_entry)
+		exp_uint("flags", open_flags(how[0]));
+	else
+		exp_open_flags(m, how[0]);
 	if (peek(m->pid, m->a[2], how, 16))
 		exp_open_mode(how[0], how[1]);
 	else
@@ -105,8 +122,15 @@ void describe_openat2(const struct made *m)
 	} else {
 		exp_null("resolve");
 	}
-	exp_dev_ino(m);
+	if (!at_entry)
+		exp_dev_ino(m);
 	exp_close();
+}
+
+void describe_openat2(const struct made *m)
+{
+	exp_openat2(m, true);
+	exp_openat2(m, false);
 }
 
 void describe_open_by_handle_at(const struct made *m)
@@ -131,6 +155,10 @@ void describe_open_by_handle_at(const struct made *m)
 
 void describe_creat(const struct made *m)
 {
+	exp_open("creat_e", m->tid, m->order - 1);
+	exp_user_str("name", m->pid, m->a[0]);
+	exp_uint("mode", m->a[1] & 07777);
+	exp_close();
 	exp_open("creat", m->tid, m->order);
 	exp_int("fd", m->ret);
 	exp_user_str("name", m->pid, m->a[0]);

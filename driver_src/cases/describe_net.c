@@ -224,6 +224,10 @@ void describe_connect(const struct made *m)
 {
 	struct made later = *m;
 
+	exp_open("connect_e", m->tid, m->order - 1);
+	exp_int("fd", fd_of(m->a[0]));
+	exp_sockaddr("addr", m, m->a[1], (int32_t)m->a[2]);
+	exp_close();
 	describe_tcp_connect(m);
 	later.order = order_next();
 	exp_open("connect", m->tid, later.order);

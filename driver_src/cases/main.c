@@ -23,7 +23,7 @@ char program_folder[PATH_BYTES];
 static const struct one_case *const all_cases[] = {
 	file_cases,  io_cases,	     net_cases,	   process_cases, exec_cases,	    memory_cases,   ipc_cases,
 	misc_cases,  identity_cases, path_cases,   handle_cases,  descriptor_cases, transfer_cases, user_cases,
-	limit_cases, system_cases,   packed_cases, pointer_cases, end_cases};
+	limit_cases, system_cases,   packed_cases, asked_cases,	  pointer_cases,    end_cases};
 static const char *patterns[64], *skipped[64];
 static int n_patterns, n_skipped;
 
@@ -35,7 +35,7 @@ static bool wanted(const char *name)
 	for (int i = 0; i < n_patterns; i++)
 		if (fnmatch(patterns[i], name, 0) == 0)
 			return true;
-	return n_patterns == 0;
+	return n_patterns == 0 && strncmp(name, "asked-", 6) != 0;
 }
 
 /*
@@ -46,6 +46,7 @@ static bool only_native(const char *name)
 {
 	static const char *const names[] = {
 		"i386-*",
+		"asked-*",
 		"identity",
 		"execve-bare",
 		"execve-long",

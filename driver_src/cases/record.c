@@ -49,7 +49,8 @@ void arena_create(void)
 
 unsigned long order_next(void)
 {
-	return __atomic_add_fetch(&arena->order, 1, __ATOMIC_SEQ_CST);
+	/* The number before it is that of the event at the entry of the same call. */
+	return __atomic_add_fetch(&arena->order, 2, __ATOMIC_SEQ_CST);
 }
 
 static void append(const char *const *parts, const size_t *lengths, unsigned int n)
@@ -206,6 +207,14 @@ static int head_of_call(char *out, size_t size, const struct made *m)
 	return used + snprintf(out + used, size - (size_t)used, "],");
 }
 
+/* The event at the call's exit, or the one at its entry. */
+static bool is_of_call(const char *event, const char *of_call)
+{
+	size_t length = strlen(of_call);
+
+	return strncmp(event, of_call, length) == 0 && (!event[length] || strcmp(event + length, "_e") == 0);
+}
+
 void exp_open(const char *event, pid_t tid, unsigned long order)
 {
 	int used;
@@ -215,7 +224,7 @@ void exp_open(const char *event, pid_t tid, unsigned long order)
 	situations = 0;
 	used = snprintf(head, sizeof(head), "{\"case\":\"%s\",\"event\":\"%s\",\"tid\":%d,\"order\":%lu,", current_case,
 			event, tid, order);
-	if (describing && strcmp(kinds[describing->kind].event, event) == 0)
+	if (describing && is_of_call(event, kinds[describing->kind].event))
 		used += head_of_call(head + used, sizeof(head) - (size_t)used, describing);
 	else if (exp_i386)
 		used += snprintf(head + used, sizeof(head) - (size_t)used, "\"i386\":true,");

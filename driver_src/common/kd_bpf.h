@@ -83,6 +83,13 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, KD_CALL_TABLE);
+	__type(key, u32);
+	__type(value, u32);
+} kd_generic SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, u32);
 	__type(value, struct kd_settings);
@@ -111,6 +118,13 @@ struct {
 	__type(key, u32);
 	__type(value, u32);
 } kd_tail SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, KD_TAIL_HOOK_COUNT);
+	__type(key, u32);
+	__type(value, u32);
+} kd_tail_hook SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
@@ -180,6 +194,36 @@ static KD_INLINE u32 kd_call_nr(const struct kd_fill *c)
 static KD_INLINE int kd_is_compat(const struct kd_fill *c)
 {
 	return c->state->compat != 0;
+}
+
+static KD_INLINE void kd_asked_ports(const struct kd_fill *c, struct kd_ports *out)
+{
+	u32 zero = 0;
+	struct kd_settings *settings = bpf_map_lookup_elem(&kd_settings, &zero);
+
+	(void)c;
+	__builtin_memset(out, 0, sizeof(*out));
+	if (settings)
+		*out = settings->ports;
+}
+
+/* The schema's code of the call << 16 | its number on x86_64. */
+static KD_INLINE u32 kd_generic_of(const struct kd_fill *c)
+{
+	u32 key = c->state->compat ? c->state->call + KD_CALL_COMPAT : c->state->call;
+	u32 *both = bpf_map_lookup_elem(&kd_generic, &key);
+
+	return both ? *both : 0;
+}
+
+static KD_INLINE u32 kd_val_call_code(struct kd_fill *c)
+{
+	return kd_generic_of(c) >> 16;
+}
+
+static KD_INLINE u32 kd_val_call_native(struct kd_fill *c)
+{
+	return kd_generic_of(c) & 0xffff;
 }
 
 static KD_INLINE struct task_struct *kd_task_now(void);

@@ -2,9 +2,10 @@
 /*
  * The entry programs of the two eBPF probes and the life of a block: begin, continue in the next part, submit.
  *
- * Each hook comes as a raw tracepoint and as a classic one; the loader takes the raw one, but for kernels whose system call tracepoints may
- * be preempted: there raw programs miss calls (bpf_prog_info.recursion_misses counts them) and classic ones do not. Calls are
- * selected by one look-up, whose value is the program to go on with.
+ * Each hook comes as a raw tracepoint and as a classic one; the loader takes the raw one, but for system calls of kernels whose tracepoints
+ * of these may be preempted: there raw programs miss calls (bpf_prog_info.recursion_misses counts them) and classic ones do not. What is
+ * tail-called is of the same type, so events of calls and of other tracepoints have arrays of their own. Calls are selected by one look-up,
+ * whose value is the program to go on with.
  *
  * A probe defines besides its primitives: KD_TRUSTED, whether kd_trusted_regs() gives the current call's registers so that they can be
  * loaded without a helper; kd_compat_now(), whether the current call is one of i386; kd_saved_regs() for kernels without the former;
@@ -344,6 +345,20 @@ struct kd_tp_call {
 	s64 ret;
 };
 
+/* signal:signal_deliver: header, then sig; who sent it is not there. */
+struct kd_tp_signal {
+	u64 header;
+	s32 sig;
+};
+
+/* exceptions:page_fault_user and page_fault_kernel. */
+struct kd_tp_fault {
+	u64 header;
+	u64 address;
+	u64 ip;
+	u64 error;
+};
+
 /* sched:sched_switch: header, prev_comm, prev_pid, prev_prio, prev_state, next_comm, next_pid. */
 struct kd_tp_switch {
 	u64 header;
@@ -412,31 +427,101 @@ int kd_switch_raw(struct kd_raw_args *ctx)
 {
 	struct task_struct *next = (struct task_struct *)ctx->args[2];
 
-	return kd_hook(ctx, KD_HOOK_SWITCH, KD_CONTEXT_SCHED, (void *)(u64)(u32)KD_GET(next, pid), &kd_tail);
+	return kd_hook(ctx, KD_HOOK_SWITCH, KD_CONTEXT_SCHED, (void *)(u64)(u32)KD_GET(next, pid), &kd_tail_hook);
 }
 
 SEC("tp/sched/sched_switch")
 int kd_switch_tp(struct kd_tp_switch *ctx)
 {
-	return kd_hook(ctx, KD_HOOK_SWITCH, KD_CONTEXT_SCHED, (void *)(u64)(u32)ctx->next_pid, &kd_tail);
+	return kd_hook(ctx, KD_HOOK_SWITCH, KD_CONTEXT_SCHED, (void *)(u64)(u32)ctx->next_pid, &kd_tail_hook);
 }
 
 SEC("raw_tp/sched_process_exit")
 int kd_procexit_raw(struct kd_raw_args *ctx)
 {
-	return kd_hook(ctx, KD_HOOK_PROCEXIT, KD_CONTEXT_TASK, 0, &kd_tail);
+	return kd_hook(ctx, KD_HOOK_PROCEXIT, KD_CONTEXT_TASK, 0, &kd_tail_hook);
 }
 
 SEC("tp/sched/sched_process_exit")
 int kd_procexit_tp(void *ctx)
 {
-	return kd_hook(ctx, KD_HOOK_PROCEXIT, KD_CONTEXT_TASK, 0, &kd_tail);
+	return kd_hook(ctx, KD_HOOK_PROCEXIT, KD_CONTEXT_TASK, 0, &kd_tail_hook);
 }
 
 SEC("kprobe/tcp_connect")
 int kd_tcp_connect(struct kd_regs *ctx)
 {
 	return kd_hook(ctx, KD_HOOK_TCP_CONNECT, KD_CONTEXT_NET, (void *)ctx->di, &kd_tail_kprobe);
+}
+
+static KD_INLINE int kd_hook_signal(void *ctx, u64 sig, u64 siginfo)
+{
+	struct kd_state *s = kd_state_of(KD_CONTEXT_TASK);
+
+	if (!s)
+		return kd_abort();
+	s->args[0] = sig;
+	s->args[1] = siginfo;
+	return kd_hook(ctx, KD_HOOK_SIGNAL, KD_CONTEXT_TASK, 0, &kd_tail_hook);
+}
+
+SEC("raw_tp/signal_deliver")
+int kd_signal_raw(struct kd_raw_args *ctx)
+{
+	return kd_hook_signal(ctx, (u32)ctx->args[0], ctx->args[1]);
+}
+
+SEC("tp/signal/signal_deliver")
+int kd_signal_tp(struct kd_tp_signal *ctx)
+{
+	return kd_hook_signal(ctx, (u32)ctx->sig, KD_NO_SIGINFO);
+}
+
+static KD_INLINE int kd_hook_fault(void *ctx, u32 hook, u64 address, u64 ip, u64 error)
+{
+	struct kd_state *s = kd_state_of(KD_CONTEXT_FAULT);
+
+	if (!s)
+		return kd_abort();
+	if (kd_task_faults_off(kd_task_now()))
+		return 0;
+	s->args[0] = address;
+	s->args[1] = ip;
+	s->args[2] = error;
+	return kd_hook(ctx, hook, KD_CONTEXT_FAULT, 0, &kd_tail_hook);
+}
+
+static KD_INLINE int kd_hook_fault_raw(struct kd_raw_args *ctx, u32 hook)
+{
+	struct kd_regs *regs = (struct kd_regs *)ctx->args[1];
+	u64 ip = 0;
+
+	kd_read_kernel(&ip, &regs->ip, sizeof(ip));
+	return kd_hook_fault(ctx, hook, ctx->args[0], ip, ctx->args[2]);
+}
+
+SEC("raw_tp/page_fault_user")
+int kd_fault_user_raw(struct kd_raw_args *ctx)
+{
+	return kd_hook_fault_raw(ctx, KD_HOOK_FAULT_USER);
+}
+
+SEC("tp/exceptions/page_fault_user")
+int kd_fault_user_tp(struct kd_tp_fault *ctx)
+{
+	return kd_hook_fault(ctx, KD_HOOK_FAULT_USER, ctx->address, ctx->ip, ctx->error);
+}
+
+SEC("raw_tp/page_fault_kernel")
+int kd_fault_kernel_raw(struct kd_raw_args *ctx)
+{
+	return kd_hook_fault_raw(ctx, KD_HOOK_FAULT_KERNEL);
+}
+
+SEC("tp/exceptions/page_fault_kernel")
+int kd_fault_kernel_tp(struct kd_tp_fault *ctx)
+{
+	return kd_hook_fault(ctx, KD_HOOK_FAULT_KERNEL, ctx->address, ctx->ip, ctx->error);
 }
 
 #include "kd_programs.h"

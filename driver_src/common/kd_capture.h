@@ -53,9 +53,12 @@ static KD_INLINE int kd_read_user_word(struct kd_fill *c, u64 address, u64 *out)
 #include "kd_task.h"
 #include "kd_exec.h"
 #include "kd_net.h"
+#include "kd_snaplen.h"
+#include "kd_transfer.h"
 #include "kd_sockopt.h"
 #include "kd_structs.h"
 #include "kd_quota.h"
 #include "kd_keys.h"
+#include "kd_traps.h"
 
 #endif

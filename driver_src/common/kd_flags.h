@@ -74,6 +74,13 @@ static KD_INLINE u64 kd_open_bits(u64 flags)
 	return out;
 }
 
+/* What is asked for, before there is a file. */
+static KD_INLINE u64 kd_val_open_asked(struct kd_fill *c, u64 flags)
+{
+	(void)c;
+	return kd_open_bits(flags);
+}
+
 static KD_INLINE u64 kd_val_open_mode(struct kd_fill *c, u64 flags, u64 mode)
 {
 	(void)c;

@@ -131,6 +131,20 @@ static KD_INLINE u32 kd_task_loginuid(struct task_struct *task)
 #endif
 }
 
+/*
+ * Page faults of the task are not going to be handled: it is reading what may not be there. For eBPF programs: the helper that reads the counter
+ * raises it while it does. Before 4.1 only the preemption counter says so.
+ */
+static KD_INLINE int kd_task_faults_off(struct task_struct *task)
+{
+#if defined(KD_TASK_PAGEFAULT__PRESENT)
+	return KD_GET(task, pagefault_disabled) > 1;
+#else
+	(void)task;
+	return 0;
+#endif
+}
+
 static KD_INLINE int kd_file_created(struct file *file)
 {
 #if defined(FMODE_CREATED)

@@ -22,9 +22,14 @@ static KD_INLINE int kd_cap_user_str(struct kd_fill *c, u64 address)
 	return kd_finish(c, kd_put_user_str(c, address, KD_STRING_MAX));
 }
 
+static KD_INLINE u32 kd_plain_snaplen(const struct kd_fill *c)
+{
+	return c->snaplen & ~KD_SNAPLEN_DYNAMIC;
+}
+
 static KD_INLINE int kd_cap_user_buf(struct kd_fill *c, u64 address, u64 len)
 {
-	len = kd_min(len, c->snaplen);
+	len = kd_min(len, kd_plain_snaplen(c));
 	if (!len)
 		return kd_push_empty(c);
 	kd_param_begin(c);
@@ -74,31 +79,6 @@ static KD_INLINE int kd_read_segments(struct kd_fill *c, u64 vector, u64 count)
 		area[2 * i + 1] = both >> 32;
 	}
 	return 0;
-}
-
-/* The data of the first segments back to back, `want` bytes and snaplen at most. */
-static KD_INLINE int kd_cap_iov_buf(struct kd_fill *c, u64 vector, u64 count, u64 want)
-{
-	u64 left = kd_min(want, c->snaplen);
-	u64 *area = kd_vector_area(c);
-	u32 i;
-	int err = 0;
-
-	count = kd_min(count, KD_VECTOR_MAX);
-	if (!left || !count || kd_read_segments(c, vector, count))
-		return kd_push_empty(c);
-	kd_param_begin(c);
-	KD_UNROLL
-	for (i = 0; i < KD_VECTOR_MAX; i++) {
-		u64 len;
-
-		if (i >= count || !left || err)
-			break;
-		len = kd_min(area[2 * i + 1], left);
-		left -= len;
-		err = kd_put_user(c, area[2 * i], len);
-	}
-	return kd_finish(c, err);
 }
 
 static KD_INLINE int kd_cap_iov_size(struct kd_fill *c, u64 vector, u64 count)
@@ -155,15 +135,6 @@ static KD_INLINE int kd_read_message(struct kd_fill *c, u64 address, struct kd_m
 	out->control = wide[4];
 	out->control_len = wide[5];
 	return 0;
-}
-
-static KD_INLINE int kd_cap_msg_buf(struct kd_fill *c, u64 address, u64 want)
-{
-	struct kd_message message;
-
-	if (kd_read_message(c, address, &message))
-		return kd_push_empty(c);
-	return kd_cap_iov_buf(c, message.vector, message.count, want);
 }
 
 static KD_INLINE int kd_cap_msg_size(struct kd_fill *c, u64 address)

@@ -22,13 +22,27 @@
 #define KD_SNAPLEN_DEFAULT 80
 #define KD_SNAPLEN_MAX 16384
 
+/* In a capture length that a program works with: the dynamic capture length is on. */
+#define KD_SNAPLEN_DYNAMIC (1u << 31)
+
+/* What the dynamic capture length is asked for besides the protocols that it knows. */
+struct kd_ports {
+	__u16 full_first; /* first and last port of full capture, 0 and 0: none */
+	__u16 full_last;
+	__u16 statsd;
+	__u16 unused;
+};
+
+#define KD_STATSD_PORT 8125 /* unless said otherwise */
+
 /* One scratch area for each CPU and context in which programs can interrupt each other. */
 enum kd_context {
 	KD_CONTEXT_CALL = 0, /* system call entry and exit */
 	KD_CONTEXT_SCHED = 1, /* context switch: run queue lock held */
-	KD_CONTEXT_TASK = 2, /* process exit */
+	KD_CONTEXT_TASK = 2, /* process exit, delivery of a signal */
 	KD_CONTEXT_NET = 3, /* kprobes of the network stack */
-	KD_CONTEXTS = 4,
+	KD_CONTEXT_FAULT = 4, /* page faults, in the middle of the kernel's work too */
+	KD_CONTEXTS = 5,
 };
 
 /*
@@ -45,20 +59,27 @@ struct kd_selected {
 
 /*
  * Map kd_select_hook, ARRAY[KD_HOOKS] of __u32 for tracepoints and kprobes: 0 where not selected, else the index of the
- * first part of the event's program in kd_tail, plus one.
+ * first part of the event's program in kd_tail_hook (tracepoints) or kd_tail_kprobe, plus one.
  */
 enum kd_hook {
 	KD_HOOK_SWITCH = 0,
 	KD_HOOK_PROCEXIT = 1,
 	KD_HOOK_TCP_CONNECT = 2,
+	KD_HOOK_SIGNAL = 3,
+	KD_HOOK_FAULT_USER = 4,
+	KD_HOOK_FAULT_KERNEL = 5,
+	KD_HOOKS_USED = 6,
 	KD_HOOKS = 8,
 };
+
+/* Map kd_generic, ARRAY[KD_CALL_TABLE]: the schema's code of a call << 16 | its number on x86_64. */
 
 /* Map kd_settings, ARRAY[1]. */
 struct kd_settings {
 	__u64 boot_time_ns; /* added to bpf_ktime_get_boot_ns (or _get_ns) to get ns since the epoch */
-	__u32 snaplen; /* bytes captured of a buffer, at most KD_SNAPLEN_MAX */
+	__u32 snaplen; /* bytes captured of a buffer, at most KD_SNAPLEN_MAX; and KD_SNAPLEN_DYNAMIC */
 	__u32 enter_time; /* 1: calls carry the time of their entry as an extra parameter */
+	struct kd_ports ports;
 };
 
 /* Each value of map kd_state, ARRAY[KD_CONTEXTS for each possible CPU], begins with these, each a __u64. */

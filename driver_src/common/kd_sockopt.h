@@ -61,7 +61,7 @@ static KD_INLINE int kd_put_sockopt(struct kd_fill *c, u64 level, u64 name, u64 
 	if (len <= 0)
 		return -EFAULT;
 	err = kd_put_u8(c, KD_DYN_BYTES);
-	return err ? err : kd_put_user(c, address, kd_min(len, c->snaplen));
+	return err ? err : kd_put_user(c, address, kd_min(len, kd_plain_snaplen(c)));
 }
 
 static KD_INLINE int kd_cap_sockopt_set(struct kd_fill *c, u64 level, u64 name, u64 address, u64 len)

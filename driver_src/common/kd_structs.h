@@ -68,6 +68,15 @@ static KD_INLINE int kd_cap_openat2_flags(struct kd_fill *c, u64 how, s64 ret)
 	return kd_push_u32(c, kd_val_open_flags(c, flags, ret));
 }
 
+static KD_INLINE int kd_cap_openat2_asked(struct kd_fill *c, u64 how)
+{
+	u64 flags;
+
+	if (kd_read_user(&flags, how, sizeof(flags)))
+		return kd_push_empty(c);
+	return kd_push_u32(c, kd_val_open_asked(c, flags));
+}
+
 static KD_INLINE int kd_cap_openat2_mode(struct kd_fill *c, u64 how)
 {
 	u64 words[2];

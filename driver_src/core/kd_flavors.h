@@ -161,6 +161,15 @@ static KD_INLINE u32 kd_task_loginuid(struct task_struct *task)
 	return KD_GET(audited, loginuid.val);
 }
 
+/*
+ * Page faults of the task are not going to be handled: it is reading what may not be there. The helper that reads the counter raises it while it
+ * does.
+ */
+static KD_INLINE int kd_task_faults_off(struct task_struct *task)
+{
+	return KD_GET(task, pagefault_disabled) > 1;
+}
+
 static KD_INLINE int kd_file_created(struct file *file)
 {
 	return (KD_GET(file, f_mode) & KD_FMODE_CREATED) != 0;

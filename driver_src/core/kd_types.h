@@ -183,6 +183,7 @@ struct task_struct {
 	unsigned int flags;
 	int pid, tgid;
 	int exit_code;
+	int pagefault_disabled;
 	struct task_struct *real_parent, *group_leader;
 	struct list_head children, thread_node;
 	struct pid *thread_pid;

@@ -89,6 +89,18 @@ static pid_t line_tid(const char *line)
 	return at ? (pid_t)strtol(at + 6, NULL, 10) : -1;
 }
 
+/* How many bytes the hexadecimal string of a line's parameter stands for, -1 without one. */
+static long hex_bytes(const char *line, const char *key)
+{
+	const char *at = strstr(line, key), *end;
+
+	if (!at)
+		return -1;
+	at += strlen(key);
+	end = strchr(at, '"');
+	return end ? (end - at) / 2 : -1;
+}
+
 static void tally_line(struct tally *tally, const char *line)
 {
 	unsigned long long ts, enter_ts;
@@ -108,7 +120,7 @@ static void tally_line(struct tally *tally, const char *line)
 	enter = strstr(line, "\"enter_ts\":");
 	enter_ts = enter ? strtoull(enter + 11, NULL, 10) : 0;
 	tally->with_enter += enter_ts > 0 && enter_ts <= ts;
-	snprintf(tally->last, sizeof(tally->last), "%s", line);
+	tally->data = hex_bytes(line, "\"data\":\"");
 }
 
 /* Reads lines until one starts with `wanted` (1), time is up (0), or kd-capture ended (-1). */

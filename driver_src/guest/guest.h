@@ -137,7 +137,7 @@ struct tally {
 	unsigned long backwards; /* how often the time stamp was below the one before */
 	unsigned long with_enter; /* how many carried the time of entry, and not one after the exit */
 	unsigned long long last_ts;
-	char last[2048];
+	long data; /* bytes of the last one's data, -1 without */
 };
 int capture_open(struct capture *capture, const struct driver *driver, const char *tag, const char *const *options,
 		 long limit_ms);
@@ -160,6 +160,8 @@ int run_traced(struct capture *capture, const struct plan *plan, const char *kin
 int trial_switch(struct capture *capture, const struct plan *plan, const char *kind);
 int trial_snaplen(struct capture *capture, const struct plan *plan, const char *kind);
 int trial_pressure(struct capture *capture, const struct plan *plan, const char *kind);
+int trial_ports(struct capture *capture, const struct plan *plan, const char *kind);
+int trial_call(struct capture *capture, const struct plan *plan, const char *kind);
 int trial_overrun(const struct driver *driver, const struct plan *plan);
 
 /* cost.c: what calls cost, with and without a driver. Each writes its own result lines. */

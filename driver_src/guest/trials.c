@@ -3,11 +3,14 @@
  * What is tried beside the cases: switching events off and on while others run, the capture length, a competing load,
  * and a buffer that is too small. Each trial writes the numbers that it counted; the host judges them.
  */
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -68,16 +71,34 @@ int trial_switch(struct capture *capture, const struct plan *plan, const char *k
 	return status;
 }
 
-/* How many bytes the hexadecimal string of a line's parameter stands for, -1 without one. */
-static long hex_bytes(const char *line, const char *key)
+static void call_without_event(int times)
 {
-	const char *at = strstr(line, key), *end;
+	for (int i = 0; i < times; i++) {
+		syscall(SYS_getppid);
+		syscall(SYS_getpgid, 0);
+	}
+}
 
-	if (!at)
-		return -1;
-	at += strlen(key);
-	end = strchr(at, '"');
-	return end ? (end - at) / 2 : -1;
+/* The generic event of one call, of which another such call is none. */
+int trial_call(struct capture *capture, const struct plan *plan, const char *kind)
+{
+	struct tally on = {.name = "syscall", .tid = 1}, off = {.name = "syscall", .tid = 1};
+	int status = capture_command(capture, "enable getppid", plan->limit_flush, NULL, 0);
+
+	if (status == 0) {
+		call_without_event(SWITCH_CALLS);
+		status = capture_command(capture, "flush", plan->limit_flush, &on, 1);
+	}
+	if (status == 0)
+		status = capture_command(capture, "disable getppid", plan->limit_flush, &on, 1);
+	if (status == 0) {
+		call_without_event(SWITCH_CALLS);
+		status = capture_command(capture, "flush", plan->limit_flush, &off, 1);
+	}
+	result_printf("{\"driver\":\"%s\",\"call\":{\"made\":%d,\"seen\":%lu,\"while_off\":%lu}}", kind, SWITCH_CALLS,
+		      on.count, off.count);
+	result_end_line();
+	return status;
 }
 
 int trial_snaplen(struct capture *capture, const struct plan *plan, const char *kind)
@@ -99,7 +120,81 @@ int trial_snaplen(struct capture *capture, const struct plan *plan, const char *
 	}
 	close(fd);
 	result_printf("{\"driver\":\"%s\",\"snaplen\":{\"asked\":%d,\"written\":%d,\"events\":%lu,\"seen\":%ld}}", kind,
-		      SNAPLEN_ASKED, SNAPLEN_WRITTEN, tally.count, hex_bytes(tally.last, "\"data\":\""));
+		      SNAPLEN_ASKED, SNAPLEN_WRITTEN, tally.count, tally.data);
+	result_end_line();
+	return status;
+}
+
+/* One message to a port, or with `from` from one; how many of its bytes the event has. */
+static int send_one(struct capture *capture, const struct plan *plan, int to, int from, const char *head, size_t size,
+		    long *seen)
+{
+	static char text[4000];
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), status = 1;
+	struct tally tally = {.name = "sendto", .tid = 1, .data = -1};
+
+	memset(text, 'k', sizeof(text));
+	memcpy(text, head, strlen(head));
+	address.sin_port = htons((unsigned short)from);
+	if (fd >= 0 && (!from || bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0)) {
+		address.sin_port = htons((unsigned short)to);
+		if (sendto(fd, text, size, 0, (struct sockaddr *)&address, sizeof(address)) == (ssize_t)size)
+			status = capture_command(capture, "flush", plan->limit_flush, &tally, 1);
+	}
+	close(fd);
+	*seen = tally.data;
+	return status;
+}
+
+/* The dynamic capture length: what is sent to which port, how it begins, and how much of it must be seen. */
+int trial_ports(struct capture *capture, const struct plan *plan, const char *kind)
+{
+	static const struct {
+		int to, from;
+		const char *head;
+		size_t size;
+		long want;
+	} messages[] = {
+		{7001, 0, "", 3000, 3000},
+		{9, 7000, "", 3000, 3000},
+		{7002, 0, "", 3000, SNAPLEN_ASKED},
+		{8126, 0, "", 3000, 2000},
+		{8125, 0, "", 3000, SNAPLEN_ASKED},
+		{53, 0, "", 700, 512},
+		{9, 0, "GET /", 2500, 2000},
+		{9, 0, "HTTP/1.1", 2500, 2000},
+		{9, 0, "HTTPS", 2500, SNAPLEN_ASKED},
+		{5432, 0, "Q", 100, SNAPLEN_ASKED},
+		{27017, 0, "", 3000, 2000},
+		{3306, 0, "\3", 3000, 2000},
+		{3306, 0, "GET ", 3000, SNAPLEN_ASKED},
+	};
+	static const char *const commands[] = {"fullcapture-ports 7000-7001", "statsd-port 8126", "dynamic-snaplen on"};
+	unsigned int right = 0, count = sizeof(messages) / sizeof(messages[0]), i;
+	long seen = -1, after = -1, wrong_seen = 0;
+	int status = 0, wrong = -1;
+
+	for (i = 0; i < 3 && status == 0; i++)
+		status = capture_command(capture, commands[i], plan->limit_flush, NULL, 0);
+	for (i = 0; i < count && status == 0; i++) {
+		status = send_one(capture, plan, messages[i].to, messages[i].from, messages[i].head, messages[i].size,
+				  &seen);
+		if (seen == messages[i].want) {
+			right++;
+		} else if (wrong < 0) {
+			wrong = (int)i;
+			wrong_seen = seen;
+		}
+	}
+	if (status == 0)
+		status = capture_command(capture, "dynamic-snaplen off", plan->limit_flush, NULL, 0);
+	if (status == 0)
+		status = send_one(capture, plan, 7001, 0, "", 3000, &after);
+	result_printf(
+		"{\"driver\":\"%s\",\"ports\":{\"made\":%u,\"right\":%u,\"wrong\":%d,\"wrong_seen\":%ld,\"off\":%ld,"
+		"\"off_wanted\":%d}}",
+		kind, count, right, wrong, wrong_seen, after, SNAPLEN_ASKED);
 	result_end_line();
 	return status;
 }

@@ -9,8 +9,14 @@
 
 struct kd_call kd_calls[KD_CALL_TABLE] __read_mostly;
 
-#define KD_EVENT_ROW(symbol, event_id, name, count) [KD_SLOT_##symbol] = {event_id, count, KD_NO_HOOK},
+#define KD_EVENT_ROW(symbol, event_id, name, count) [KD_SLOT_##symbol] = {event_id, count},
 struct kd_event kd_events[KD_SLOTS] __read_mostly = {KD_EVENTS(KD_EVENT_ROW)};
+
+const u16 kd_hook_slots[KD_HOOKS_USED] = {
+	[KD_HOOK_SWITCH] = KD_SLOT_SWITCH,	     [KD_HOOK_PROCEXIT] = KD_SLOT_PROCEXIT,
+	[KD_HOOK_TCP_CONNECT] = KD_SLOT_TCP_CONNECT, [KD_HOOK_SIGNAL] = KD_SLOT_SIGNALDELIVER,
+	[KD_HOOK_FAULT_USER] = KD_SLOT_PAGE_FAULT,   [KD_HOOK_FAULT_KERNEL] = KD_SLOT_PAGE_FAULT,
+};
 
 struct kd_native_row {
 	u16 number;
@@ -71,10 +77,6 @@ void __init kd_calls_init(void)
 	kd_set_exit_slots(kd_exit_compat_rows, ARRAY_SIZE(kd_exit_compat_rows), KD_CALL_COMPAT);
 	kd_set_enter_slots(kd_enter_rows, ARRAY_SIZE(kd_enter_rows), 0);
 	kd_set_enter_slots(kd_enter_compat_rows, ARRAY_SIZE(kd_enter_compat_rows), KD_CALL_COMPAT);
-
-	kd_events[KD_SLOT_SWITCH].hook = KD_ATTACH_SWITCH;
-	kd_events[KD_SLOT_PROCEXIT].hook = KD_ATTACH_PROCEXIT;
-	kd_events[KD_SLOT_TCP_CONNECT].hook = KD_ATTACH_TCP_CONNECT;
 }
 
 int kd_slot_of_event(unsigned int id)

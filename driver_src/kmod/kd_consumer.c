@@ -18,9 +18,6 @@ u32 kd_selected_hook[KD_HOOKS] __read_mostly;
 u32 kd_entry_generation[KD_CALL_TABLE] __read_mostly;
 struct kd_consumer *kd_consumers[KD_CONSUMERS] __read_mostly;
 
-/* One port that libscap treats as statsd's unless it says otherwise. */
-#define KD_STATSD_PORT 8125
-
 struct kd_consumer *kd_consumer_find(struct pid *thread)
 {
 	unsigned int i;
@@ -88,7 +85,7 @@ struct kd_consumer *kd_consumer_create(struct pid *thread)
 	consumer->snaplen = KD_SNAPLEN_DEFAULT;
 	consumer->sampling_ratio = 1;
 	consumer->hotplug_cpu = -1;
-	consumer->statsd_port = KD_STATSD_PORT;
+	consumer->ports.statsd = KD_STATSD_PORT;
 	error = kd_consumer_allocate_rings(consumer);
 	if (error) {
 		kd_consumer_free(consumer);
@@ -114,27 +111,36 @@ static u16 kd_exit_action(const struct kd_consumer *consumer, const struct kd_ca
 	return KD_ACTION_NONE;
 }
 
-/* Only our own events are captured at the entry, so only a native consumer gets them. */
+/* What the consumer gets at the entry of a call. */
 static u16 kd_enter_action(const struct kd_consumer *consumer, const struct kd_call *call)
 {
 	unsigned int slot = call->enter_slot;
 	bool by_number = (consumer->tps & (1u << KD_SCAP_TP_SYS_ENTER)) && call->known &&
 			 test_bit(call->native, consumer->calls);
 
-	if (slot && consumer->native && (consumer->slots[slot - KD_ACTION_SLOT] || by_number))
+	if (!slot)
+		return KD_ACTION_NONE;
+	if (consumer->native && consumer->slots[slot - KD_ACTION_SLOT])
+		return slot;
+	if (by_number && (consumer->native || kd_events[slot - KD_ACTION_SLOT].id < KD_EVENT_OURS))
 		return slot;
 	return KD_ACTION_NONE;
 }
 
-static u16 kd_hook_action(const struct kd_consumer *consumer, unsigned int slot)
-{
-	u32 tp = 0;
+/* libscap's tracepoints, bits of enum kd_scap_tp. */
+static const u32 kd_hook_tps[KD_HOOKS_USED] = {
+	[KD_HOOK_SWITCH] = 1u << KD_SCAP_TP_SWITCH,
+	[KD_HOOK_PROCEXIT] = 1u << KD_SCAP_TP_PROC_EXIT,
+	[KD_HOOK_SIGNAL] = 1u << KD_SCAP_TP_SIGNAL_DELIVER,
+	[KD_HOOK_FAULT_USER] = 1u << KD_SCAP_TP_PAGE_FAULT_USER,
+	[KD_HOOK_FAULT_KERNEL] = 1u << KD_SCAP_TP_PAGE_FAULT_KERNEL,
+};
 
-	if (slot == KD_SLOT_SWITCH)
-		tp = 1u << KD_SCAP_TP_SWITCH;
-	else if (slot == KD_SLOT_PROCEXIT)
-		tp = 1u << KD_SCAP_TP_PROC_EXIT;
-	if ((consumer->native && consumer->slots[slot]) || (consumer->tps & tp))
+static u16 kd_hook_action(const struct kd_consumer *consumer, unsigned int hook)
+{
+	unsigned int slot = kd_hook_slots[hook];
+
+	if ((consumer->native && consumer->slots[slot]) || (consumer->tps & kd_hook_tps[hook]))
 		return slot + KD_ACTION_SLOT;
 	return KD_ACTION_NONE;
 }
@@ -191,17 +197,13 @@ static u32 kd_consumer_select(struct kd_consumer *consumer)
 		if (at_entry || (at_exit && consumer->enter_time))
 			attaches |= 1u << KD_ATTACH_SYS_ENTER;
 	}
-	for (i = 0; i < KD_SLOTS; i++) {
-		unsigned int hook = kd_events[i].hook;
-		u16 action;
+	for (i = 0; i < KD_HOOKS_USED; i++) {
+		u16 action = kd_hook_action(consumer, i);
 
-		if (hook == KD_NO_HOOK)
-			continue;
-		action = kd_hook_action(consumer, i);
-		WRITE_ONCE(consumer->hook_action[hook], action);
-		kd_set_bit(&kd_selected_hook[hook], bit, action);
+		WRITE_ONCE(consumer->hook_action[i], action);
+		kd_set_bit(&kd_selected_hook[i], bit, action);
 		if (action)
-			attaches |= 1u << hook;
+			attaches |= 1u << i;
 	}
 	return attaches;
 }

@@ -36,7 +36,7 @@ static int kd_set_call(struct kd_consumer *consumer, unsigned long number, bool 
 	return kd_consumer_apply(consumer);
 }
 
-/* Tracepoints that carry none of our events are accepted: libscap switches them on beside others. */
+/* Tracepoints of fork and exec carry none of our events and are accepted: libscap switches them on beside others. */
 static int kd_set_tp(struct kd_consumer *consumer, unsigned long tp, bool on)
 {
 	int error;
@@ -58,22 +58,18 @@ static int kd_set_tp(struct kd_consumer *consumer, unsigned long tp, bool on)
 static int kd_select(struct kd_consumer *consumer, unsigned int id, bool on)
 {
 	int slot = kd_slot_of_event(id);
+	u8 *selected;
 	int error;
 
-	if (id != KD_EVENT_GENERIC && slot < 0)
-		return slot;
-	consumer->native = 1;
 	if (slot < 0)
-		consumer->generic = on;
-	else
-		consumer->slots[slot] = on;
+		return slot;
+	selected = id == KD_EVENT_GENERIC ? &consumer->generic : &consumer->slots[slot];
+	consumer->native = 1;
+	*selected = on;
 	error = kd_consumer_apply(consumer);
 	if (!error || !on)
 		return error;
-	if (slot < 0)
-		consumer->generic = 0;
-	else
-		consumer->slots[slot] = 0;
+	*selected = 0;
 	kd_consumer_apply(consumer);
 	return error;
 }
@@ -192,18 +188,20 @@ static long kd_control_write(struct kd_consumer *consumer, unsigned int control,
 	case KD_SCAP_SET_SNAPLEN:
 		if (arg > KD_SCAP_SNAPLEN_MAX)
 			return -EINVAL;
-		WRITE_ONCE(consumer->snaplen, arg);
+		WRITE_ONCE(consumer->snaplen, arg | (consumer->snaplen & KD_SNAPLEN_DYNAMIC));
 		return 0;
 	case KD_SCAP_DISABLE_DYNAMIC_SNAPLEN:
+		WRITE_ONCE(consumer->snaplen, consumer->snaplen & ~KD_SNAPLEN_DYNAMIC);
+		return 0;
 	case KD_SCAP_ENABLE_DYNAMIC_SNAPLEN:
-		consumer->dynamic_snaplen = control == KD_SCAP_ENABLE_DYNAMIC_SNAPLEN;
+		WRITE_ONCE(consumer->snaplen, consumer->snaplen | KD_SNAPLEN_DYNAMIC);
 		return 0;
 	case KD_SCAP_SET_FULLCAPTURE_PORT_RANGE:
-		consumer->fullcapture_first = arg & 0xffff;
-		consumer->fullcapture_last = arg >> 16 & 0xffff;
+		WRITE_ONCE(consumer->ports.full_first, arg & 0xffff);
+		WRITE_ONCE(consumer->ports.full_last, arg >> 16 & 0xffff);
 		return 0;
 	case KD_SCAP_SET_STATSD_PORT:
-		consumer->statsd_port = arg;
+		WRITE_ONCE(consumer->ports.statsd, arg);
 		return 0;
 	case KD_SCAP_ENABLE_SYSCALL:
 	case KD_SCAP_DISABLE_SYSCALL:

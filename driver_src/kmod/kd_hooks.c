@@ -19,6 +19,9 @@ static u32 kd_wanted[KD_ATTACHES];
 static struct kd_tracepoint kd_tracepoints[KD_ATTACHES] = {
 	[KD_ATTACH_SWITCH] = {.name = "sched_switch"},
 	[KD_ATTACH_PROCEXIT] = {.name = "sched_process_exit"},
+	[KD_ATTACH_SIGNAL] = {.name = "signal_deliver"},
+	[KD_ATTACH_FAULT_USER] = {.name = "page_fault_user"},
+	[KD_ATTACH_FAULT_KERNEL] = {.name = "page_fault_kernel"},
 	[KD_ATTACH_SYS_EXIT] = {.name = "sys_exit"},
 	[KD_ATTACH_SYS_ENTER] = {.name = "sys_enter"},
 };

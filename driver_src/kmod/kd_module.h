@@ -55,17 +55,18 @@
 /* Events from this id on are ours. */
 #define KD_EVENT_OURS 1024
 
-/* Where the module can be attached. The first three of enum kd_hook and these are one numbering. */
+/* Where the module can be attached. Those of enum kd_hook and these are one numbering. */
 enum kd_attach {
 	KD_ATTACH_SWITCH = KD_HOOK_SWITCH,
 	KD_ATTACH_PROCEXIT = KD_HOOK_PROCEXIT,
 	KD_ATTACH_TCP_CONNECT = KD_HOOK_TCP_CONNECT,
-	KD_ATTACH_SYS_EXIT,
+	KD_ATTACH_SIGNAL = KD_HOOK_SIGNAL,
+	KD_ATTACH_FAULT_USER = KD_HOOK_FAULT_USER,
+	KD_ATTACH_FAULT_KERNEL = KD_HOOK_FAULT_KERNEL,
+	KD_ATTACH_SYS_EXIT = KD_HOOKS_USED,
 	KD_ATTACH_SYS_ENTER,
 	KD_ATTACHES,
 };
-
-#define KD_NO_HOOK 0xff
 
 /* One of KD_CALL_TABLE: native calls first, i386 calls from KD_CALL_COMPAT. */
 struct kd_call {
@@ -82,7 +83,6 @@ struct kd_call {
 struct kd_event {
 	u16 id;
 	u8 nparams;
-	u8 hook; /* enum kd_attach for events that are no calls, else KD_NO_HOOK */
 };
 
 /* One ring of one consumer. Written by its CPU only, with preemption off. */
@@ -111,7 +111,8 @@ struct kd_consumer {
 	u16 exit_action[KD_CALL_TABLE];
 	u16 enter_action[KD_CALL_TABLE];
 	u16 hook_action[KD_HOOKS];
-	u32 snaplen;
+	u32 snaplen; /* and KD_SNAPLEN_DYNAMIC */
+	struct kd_ports ports;
 	u32 enter_time;
 	u32 dropping;
 	u8 drop_failed;
@@ -128,10 +129,6 @@ struct kd_consumer {
 	u8 slots[KD_SLOTS]; /* native selection */
 	DECLARE_BITMAP(calls, KD_CALL_NUMBERS); /* libscap's selection, by number on x86_64 */
 	u32 tps; /* libscap's tracepoints, bits of enum kd_scap_tp */
-	u8 dynamic_snaplen;
-	u16 fullcapture_first;
-	u16 fullcapture_last;
-	u16 statsd_port;
 };
 
 /* What private_data of an open device points to. */
@@ -154,6 +151,7 @@ extern bool kd_verbose;
 /* kd_calls.c */
 extern struct kd_call kd_calls[KD_CALL_TABLE];
 extern struct kd_event kd_events[KD_SLOTS];
+extern const u16 kd_hook_slots[KD_HOOKS_USED]; /* the event of each hook */
 void kd_calls_init(void);
 int kd_slot_of_event(unsigned int id); /* -ENOENT: no such event */
 u32 kd_entry_key(u32 call); /* under which number a call's time of entry is stored */

@@ -77,14 +77,15 @@ struct kd_moment {
 	u64 enter_ts; /* 0: not seen */
 	struct task_struct *task; /* whom the event is about */
 	unsigned long hook_arg; /* switch: the next task; kprobes: the function's first argument */
-	u64 args[6]; /* of an unpacked sub-call */
+	u64 args[6]; /* of an unpacked sub-call, or what a tracepoint was given */
 };
 
 /* How a call's arguments are found. */
 enum kd_compat {
 	KD_COMPAT_NOT = 0,
 	KD_COMPAT_REGS = 1, /* a call of i386 */
-	KD_COMPAT_UNPACKED = 2, /* a sub-call of socketcall or ipc: in args of the moment */
+	KD_COMPAT_UNPACKED =
+		2, /* a sub-call of socketcall or ipc, and hooks that are no calls: in args of the moment */
 	KD_COMPAT_LOST = 3, /* such a one whose arguments cannot be read */
 };
 
@@ -99,6 +100,7 @@ struct kd_fill {
 	u32 unreadable;
 	u8 *block;
 	const struct kd_moment *moment;
+	const struct kd_ports *ports;
 	u64 vector[KD_VECTOR_WORDS]; /* see kd_vector_area */
 };
 
@@ -109,6 +111,13 @@ static KD_INLINE u64 kd_arg(const struct kd_fill *c, unsigned int n)
 	if (unlikely(c->moment->is_compat))
 		return kd_regs_compat_arg(c->moment->regs, n);
 	return kd_regs_arg(c->moment->regs, n);
+}
+
+static KD_INLINE void kd_asked_ports(const struct kd_fill *c, struct kd_ports *out)
+{
+	out->full_first = READ_ONCE(c->ports->full_first);
+	out->full_last = READ_ONCE(c->ports->full_last);
+	out->statsd = READ_ONCE(c->ports->statsd);
 }
 
 static KD_INLINE s64 kd_ret(const struct kd_fill *c)
@@ -125,6 +134,16 @@ static KD_INLINE u32 kd_call_nr(const struct kd_fill *c)
 static KD_INLINE int kd_is_compat(const struct kd_fill *c)
 {
 	return c->moment->is_compat;
+}
+
+static KD_INLINE u16 kd_val_call_code(struct kd_fill *c)
+{
+	return kd_calls[c->moment->call].code;
+}
+
+static KD_INLINE u16 kd_val_call_native(struct kd_fill *c)
+{
+	return kd_calls[c->moment->call].native;
 }
 
 static KD_INLINE struct task_struct *kd_task(const struct kd_fill *c)

@@ -36,6 +36,7 @@
 #include <net/inet_sock.h>
 #include <net/sock.h>
 
+#include "compat/kd_fault.h"
 #include "compat/kd_tracepoint.h"
 #include "kd_arch_x86.h"
 #include "kd_prims.h"
@@ -54,6 +55,7 @@ struct kd_treatment {
 	u16 action; /* KD_ACTION_SLOT + slot, or KD_ACTION_GENERIC */
 	u8 drop_class;
 	u8 drop_kind;
+	u8 at_entry;
 };
 
 /* One CPU writes one block at a time; what interrupts it there is dropped and counted. */
@@ -110,7 +112,7 @@ static void kd_block_publish(struct kd_fill *c, struct kd_ring *ring, u16 type)
 	ring->n_unreadable += c->unreadable;
 }
 
-static void kd_count_drop(struct kd_ring *ring, unsigned int kind)
+static void kd_count_drop(struct kd_ring *ring, unsigned int kind, bool at_entry)
 {
 	struct kd_ring_info *info = ring->info;
 
@@ -124,10 +126,16 @@ static void kd_count_drop(struct kd_ring *ring, unsigned int kind)
 		info->n_drops_buffer_execve_exit++;
 		break;
 	case KD_KIND_CONNECT:
-		info->n_drops_buffer_connect_exit++;
+		if (at_entry)
+			info->n_drops_buffer_connect_enter++;
+		else
+			info->n_drops_buffer_connect_exit++;
 		break;
 	case KD_KIND_OPEN:
-		info->n_drops_buffer_open_exit++;
+		if (at_entry)
+			info->n_drops_buffer_open_enter++;
+		else
+			info->n_drops_buffer_open_exit++;
 		break;
 	case KD_KIND_DIR_FILE:
 		info->n_drops_buffer_dir_file_exit++;
@@ -142,15 +150,6 @@ static void kd_count_drop(struct kd_ring *ring, unsigned int kind)
 		info->n_drops_buffer_proc_exit++;
 		break;
 	}
-}
-
-static int kd_fill_generic(struct kd_fill *c)
-{
-	const struct kd_call *call = &kd_calls[c->moment->call];
-
-	if (kd_push_u16(c, call->code))
-		return -ENOSPC;
-	return kd_push_u16(c, call->native);
 }
 
 /* A sub-call whose arguments cannot be read: what it returned, and nothing else of it. */
@@ -169,28 +168,23 @@ static int kd_fill_lost(struct kd_fill *c, const struct kd_event *event, bool at
 static int kd_write_event(struct kd_consumer *k, struct kd_ring *ring, const struct kd_moment *m, u16 action)
 {
 	bool timed = m->is_call && READ_ONCE(k->enter_time);
-	const struct kd_event *event = NULL;
-	struct kd_fill c KD_UNSET;
-	u32 nparams = 2;
+	u32 slot = action == KD_ACTION_GENERIC ? KD_SLOT_SYSCALL : action - KD_ACTION_SLOT;
+	const struct kd_event *event = &kd_events[slot];
 	int error;
+	struct kd_fill c KD_UNSET;
 
-	if (action != KD_ACTION_GENERIC) {
-		event = &kd_events[action - KD_ACTION_SLOT];
-		nparams = event->nparams;
-	}
-	if (kd_block_begin(&c, ring, m, nparams + timed, READ_ONCE(k->snaplen)))
+	if (kd_block_begin(&c, ring, m, event->nparams + timed, READ_ONCE(k->snaplen)))
 		return -ENOSPC;
-	if (!event)
-		error = kd_fill_generic(&c);
-	else if (unlikely(m->is_compat == KD_COMPAT_LOST))
+	c.ports = &k->ports;
+	if (unlikely(m->is_compat == KD_COMPAT_LOST) && action != KD_ACTION_GENERIC)
 		error = kd_fill_lost(&c, event, kd_calls[m->call].exit_slot == action);
 	else
-		error = kd_fill_slot(&c, action - KD_ACTION_SLOT);
+		error = kd_fill_slot(&c, slot);
 	if (!error && timed)
 		error = m->enter_ts ? kd_push_u64(&c, m->enter_ts) : kd_push_empty(&c);
 	if (error)
 		return error;
-	kd_block_publish(&c, ring, event ? event->id : KD_EVENT_GENERIC);
+	kd_block_publish(&c, ring, event->id);
 	return 0;
 }
 
@@ -293,7 +287,7 @@ static void kd_record_for(struct kd_consumer *k, const struct kd_moment *m, cons
 	if (!out) {
 		ring->info->n_evts++;
 		if (kd_write_event(k, ring, m, t->action))
-			kd_count_drop(ring, t->drop_kind);
+			kd_count_drop(ring, t->drop_kind, t->at_entry);
 	}
 	kd_ring_leave(ring);
 }
@@ -337,7 +331,7 @@ static noinline void kd_moment_unpack(struct kd_moment *m, u32 number)
 static __always_inline void kd_record_call(u32 selected, const struct kd_moment *m, bool at_exit)
 {
 	const struct kd_call *call = &kd_calls[m->call];
-	struct kd_treatment t = {.drop_class = call->drop_class, .drop_kind = call->drop_kind};
+	struct kd_treatment t = {.drop_kind = call->drop_kind, .at_entry = !at_exit};
 
 	this_cpu_inc(kd_hits);
 	while (selected) {
@@ -389,8 +383,8 @@ static noinline void kd_exit_selected(struct pt_regs *regs, long ret, u32 number
 
 static noinline void kd_enter_selected(struct pt_regs *regs, u32 number, u32 call, bool compat)
 {
-	struct kd_moment m KD_UNSET;
 	u32 selected;
+	struct kd_moment m KD_UNSET;
 
 	preempt_disable_notrace();
 	rcu_read_lock();
@@ -445,17 +439,15 @@ static void kd_sys_enter(void *unused, struct pt_regs *regs, long number)
 }
 
 /* Hooks that are no calls. Preemption is off. */
-static void kd_record_hook(enum kd_hook hook, struct task_struct *task, unsigned long arg,
-			   const struct kd_treatment *how)
+static void kd_record_moment(enum kd_hook hook, struct kd_moment *moment, const struct kd_treatment *how)
 {
 	u32 selected = READ_ONCE(kd_selected_hook[hook]);
 	struct kd_treatment t = *how;
-	struct kd_moment m = {.task = task, .hook_arg = arg};
 
 	if (!selected)
 		return;
 	this_cpu_inc(kd_hits);
-	m.ts = kd_now();
+	moment->ts = kd_now();
 	while (selected) {
 		unsigned int index = __ffs(selected);
 		struct kd_consumer *k = rcu_dereference_sched(kd_consumers[index]);
@@ -468,8 +460,16 @@ static void kd_record_hook(enum kd_hook hook, struct task_struct *task, unsigned
 			continue;
 		if (hook == KD_HOOK_SWITCH && kd_load_acquire(&this_cpu_ptr(k->rings)->open))
 			this_cpu_ptr(k->rings)->info->n_context_switches++;
-		kd_record_for(k, &m, &t);
+		kd_record_for(k, moment, &t);
 	}
+}
+
+static void kd_record_hook(enum kd_hook hook, struct task_struct *task, unsigned long arg,
+			   const struct kd_treatment *how)
+{
+	struct kd_moment m = {.task = task, .hook_arg = arg};
+
+	kd_record_moment(hook, &m, how);
 }
 
 /*
@@ -505,9 +505,59 @@ int kd_kprobe_tcp_connect(unsigned long sock)
 	return 0;
 }
 
+/* The task's lock on its signals is held, with interrupts off. Nothing is read that RCU keeps. */
+static void kd_signal_deliver(void *unused, int sig, void *siginfo, void *action)
+{
+	static const struct kd_treatment how = {.drop_class = KD_DROP_ALWAYS};
+	struct kd_moment m = {.task = current, .is_compat = KD_COMPAT_UNPACKED};
+
+	preempt_disable_notrace();
+	m.args[0] = sig;
+	m.args[1] = (unsigned long)siginfo;
+	kd_record_moment(KD_HOOK_SIGNAL, &m, &how);
+	preempt_enable_notrace();
+}
+
+static DEFINE_PER_CPU(unsigned int, kd_in_fault);
+
+/*
+ * In the middle of whatever the kernel does, of other hooks of ours too: their own reads fault while faults are off. The counter stops a
+ * fault that recording a fault would cause.
+ */
+static void kd_page_fault(enum kd_hook hook, unsigned long address, const struct pt_regs *regs, unsigned long error)
+{
+	static const struct kd_treatment how = {.drop_class = KD_DROP_ALWAYS};
+	struct kd_moment m = {.task = current, .is_compat = KD_COMPAT_UNPACKED};
+
+	if (kd_faults_off())
+		return;
+	preempt_disable_notrace();
+	if (this_cpu_inc_return(kd_in_fault) == 1) {
+		m.args[0] = address;
+		m.args[1] = regs->ip;
+		m.args[2] = error;
+		kd_record_moment(hook, &m, &how);
+	}
+	this_cpu_dec(kd_in_fault);
+	preempt_enable_notrace();
+}
+
+static void kd_page_fault_user(void *unused, unsigned long address, struct pt_regs *regs, unsigned long error)
+{
+	kd_page_fault(KD_HOOK_FAULT_USER, address, regs, error);
+}
+
+static void kd_page_fault_kernel(void *unused, unsigned long address, struct pt_regs *regs, unsigned long error)
+{
+	kd_page_fault(KD_HOOK_FAULT_KERNEL, address, regs, error);
+}
+
 void *const kd_tracepoint_probes[KD_ATTACHES] = {
 	[KD_ATTACH_SWITCH] = kd_sched_switch,
 	[KD_ATTACH_PROCEXIT] = kd_process_exit,
+	[KD_ATTACH_SIGNAL] = kd_signal_deliver,
+	[KD_ATTACH_FAULT_USER] = kd_page_fault_user,
+	[KD_ATTACH_FAULT_KERNEL] = kd_page_fault_kernel,
 	[KD_ATTACH_SYS_EXIT] = kd_sys_exit,
 	[KD_ATTACH_SYS_ENTER] = kd_sys_enter,
 };

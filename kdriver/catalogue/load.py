@@ -10,6 +10,7 @@ from kdriver.catalogue.expression import parse_expression, serves
 from kdriver.catalogue.model import (
     CHECKS,
     FORMATS,
+    OTHER_CALLS,
     TYPE_SIZES,
     VARIABLE_TYPES,
     Catalogue,
@@ -70,7 +71,7 @@ def _event(row: dict[str, Any], file_name: str, problems: list[str]) -> Event:
     wanted = {"id", "name", "category", "flags", "calls", "captured_at", "params"}
     for name in wanted - row.keys():
         problems.append(f"{file_name}: event {row.get('name', row.get('id', '?'))} lacks {name}")
-    for name in row.keys() - wanted - {"notes"}:
+    for name in row.keys() - wanted - {"notes", "asked"}:
         problems.append(f"{file_name}: event {row.get('name', '?')} has an unknown key {name}")
     params = []
     for param in row.get("params", []):
@@ -87,6 +88,7 @@ def _event(row: dict[str, Any], file_name: str, problems: list[str]) -> Event:
         captured_at=str(row.get("captured_at", "")),
         params=tuple(params),
         notes=str(row.get("notes", "")),
+        asked=bool(row.get("asked", False)),
     )
 
 
@@ -97,15 +99,19 @@ def _check(catalogue: Catalogue) -> list[str]:
         problems += [
             f"{field} {value} is used twice" for value in sorted({one for one in values if values.count(one) > 1})
         ]
-    served = [call for event in catalogue.events for call in event.calls]
-    problems += [f"call {call} has two events" for call in sorted({call for call in served if served.count(call) > 1})]
+    served = [(call, event.captured_at) for event in catalogue.events for call in event.calls]
+    problems += [
+        f"call {call} has two events at its {where}"
+        for call, where in sorted({one for one in served if served.count(one) > 1})
+    ]
     for event in catalogue.events:
         problems += [f"{event.name}: {problem}" for problem in _check_event(event, catalogue)]
     return problems
 
 
 def _check_event(event: Event, catalogue: Catalogue) -> list[str]:
-    problems = [f"call {call} has no number in calls.toml" for call in event.calls if call not in catalogue.calls]
+    known = {*catalogue.calls, OTHER_CALLS}
+    problems = [f"call {call} has no number in calls.toml" for call in event.calls if call not in known]
     where, _, what = event.captured_at.partition(":")
     if where not in ("exit", "entry", "tracepoint", "kprobe"):
         problems.append(f"captured_at {event.captured_at!r} is none of exit, entry, tracepoint:NAME, kprobe:NAME")

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+OTHER_CALLS = "*"
+"""In an event's calls: all calls that no other event serves."""
+
 OWN_IDS_FROM = 1024
 """Events of ours have ids from here; below are those of the published schema."""
 
@@ -89,8 +92,9 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event. calls: the system calls that it serves, empty for tracepoints and kprobes. captured_at: `exit`,
-    `entry`, `tracepoint:<name>` or `kprobe:<function>`."""
+    """An event. calls: the system calls that it serves, empty for tracepoints and kprobes; `*` for all calls that no
+    other event serves. captured_at: `exit`, `entry`, `tracepoint:<name>` or `kprobe:<function>`. asked: it comes only
+    to those who name it, and is none of `all`."""
 
     id: int
     name: str
@@ -100,6 +104,7 @@ class Event:
     captured_at: str
     params: tuple[Param, ...]
     notes: str = ""
+    asked: bool = False
 
     @property
     def symbol(self) -> str:
@@ -111,8 +116,13 @@ class Event:
         """Whether the published schema does not have it."""
         return self.id >= OWN_IDS_FROM
 
+    @property
+    def doubled(self) -> bool:
+        """Whether it shows the entry of calls whose exit is an event too."""
+        return self.captured_at == "entry" and not self.own
+
     def to_json(self) -> dict[str, Any]:
-        """{id, name, calls, category, captured_at, flags, notes, params}."""
+        """{id, name, calls, category, captured_at, flags, asked, notes, params}."""
         return {
             "id": self.id,
             "name": self.name,
@@ -120,6 +130,7 @@ class Event:
             "category": self.category,
             "captured_at": self.captured_at,
             "flags": list(self.flags),
+            "asked": self.asked,
             "notes": self.notes,
             "params": [param.to_json() for param in self.params],
         }

@@ -23,7 +23,9 @@ POINTERS: dict[str, Pointer] = {
     "got_str": _LONG,
     "iov_buf": _LONG,
     "iov_size": _LONG,
-    "msg_buf": _LONG,
+    "fd_buf": Pointer(2, bounded=True),
+    "fd_iov_buf": Pointer(1, bounded=True),
+    "fd_msg_buf": Pointer(1, bounded=True),
     "msg_size": _LONG,
     "msg_control": _LONG,
     "poll_fds": _LONG,
@@ -62,6 +64,7 @@ POINTERS: dict[str, Pointer] = {
     "quota_format_out": Pointer(1),
     "sendfile_offset": Pointer(),
     "openat2_flags": Pointer(),
+    "openat2_asked": Pointer(),
     "openat2_mode": Pointer(),
     "openat2_resolve": Pointer(),
     "sembuf_num": Pointer(),
@@ -77,7 +80,7 @@ POINTERS: dict[str, Pointer] = {
 NO_POINTERS = frozenset(
     {
         *("hook_sock_tuple", "sock_tuple", "fd_path", "ptrace_addr", "task_exe", "task_args", "task_comm"),
-        *("task_cwd", "task_cgroups", "exe_path"),
+        *("task_cwd", "task_cgroups", "exe_path", "signal_source"),
     }
 )
 """Primitives that write a whole parameter and follow no pointer that the call was given."""

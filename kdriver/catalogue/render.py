@@ -18,19 +18,29 @@ PART_BUDGET = 3000
 """eBPF instructions (by the primitives' rough costs) that one program may take: kernels before 5.1 refuse more
 than 4096 in a program."""
 
-MAPS_LAYOUT = 2
+MAPS_LAYOUT = 3
 """To be raised when the maps of driver_src/common/kd_shared.h change their layout."""
 
 HEADERS = ("kd_catalogue.h", "kd_fill.h", "kd_programs.h", "kd_decode.h")
 ARCHITECTURES = ("x86_64", "i386")
 # In the order of enum kd_hook (driver_src/common/kd_shared.h).
-_HOOKS = {"sched_switch": "SWITCH", "sched_process_exit": "PROCEXIT", "tcp_connect": "TCP_CONNECT"}
+_HOOKS = {
+    "sched_switch": ("SWITCH",),
+    "sched_process_exit": ("PROCEXIT",),
+    "tcp_connect": ("TCP_CONNECT",),
+    "signal_deliver": ("SIGNAL",),
+    "page_fault": ("FAULT_USER", "FAULT_KERNEL"),
+}
+_HOOK_NUMBERS = {name: number for number, name in enumerate(name for names in _HOOKS.values() for name in names)}
+_ARRAYS = {"kprobe": "kd_tail_kprobe", "tracepoint": "kd_tail_hook"}
 _CONTEXTS = {
     "exit": "CALL",
     "entry": "CALL",
     "sched_switch": "SCHED",
     "sched_process_exit": "TASK",
     "tcp_connect": "NET",
+    "signal_deliver": "TASK",
+    "page_fault": "FAULT",
 }
 
 
@@ -114,11 +124,11 @@ def render(catalogue: Catalogue, out: Path) -> None:
 
 def _values(catalogue: Catalogue) -> dict[str, Any]:
     tails: dict[str, int] = {}
-    counts = {"kd_tail": 0, "kd_tail_kprobe": 0}
+    counts = {"kd_tail": 0, "kd_tail_hook": 0, "kd_tail_kprobe": 0}
     rows = []
     for event in catalogue.events:
         where, _, what = event.captured_at.partition(":")
-        array = "kd_tail_kprobe" if where == "kprobe" else "kd_tail"
+        array = _ARRAYS.get(where, "kd_tail")
         parts = plan_parts(event)
         tails[event.name] = counts[array]
         counts[array] += len(parts)
@@ -132,7 +142,7 @@ def _values(catalogue: Catalogue) -> dict[str, Any]:
                 "parts": parts,
                 "fixed": fixed_bytes(event) if len(parts) == 1 else 0,
                 "subcall": not _SUBCALLS.isdisjoint(event.calls),
-                "hook": _HOOKS.get(what, ""),
+                "hooks": _HOOKS.get(what, ()),
                 "context": _CONTEXTS[what or where],
             }
         )
@@ -142,6 +152,7 @@ def _values(catalogue: Catalogue) -> dict[str, Any]:
         "calls": {arch: _calls(catalogue, arch, "exit") for arch in ARCHITECTURES},
         "entry_calls": {arch: _calls(catalogue, arch, "entry") for arch in ARCHITECTURES},
         "tail_count": counts["kd_tail"],
+        "hook_tail_count": counts["kd_tail_hook"],
         "kprobe_tail_count": counts["kd_tail_kprobe"],
         "versions": catalogue.versions,
         "packed": {
@@ -150,7 +161,7 @@ def _values(catalogue: Catalogue) -> dict[str, Any]:
         },
         "value_sets": [value_set for name, value_set in sorted(catalogue.value_sets.items()) if name in used],
         "value_flags": {name: int(value_set.flags) for name, value_set in catalogue.value_sets.items()},
-        "hook_numbers": {"": -1, **{hook: number for number, hook in enumerate(_HOOKS.values())}},
+        "hook_numbers": _HOOK_NUMBERS,
         "type_sizes": TYPE_SIZES,
         "push_c": push_c,
         "schema_digest": schema_digest(catalogue),
@@ -173,7 +184,7 @@ def _calls(catalogue: Catalogue, arch: str, where: str) -> list[tuple[int, str, 
         for event in catalogue.events
         if event.captured_at == where
         for call in event.calls
-        if arch in catalogue.calls[call]
+        if arch in catalogue.calls.get(call, {})
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kdriver.catalogue.model import Catalogue, Event, ValueSet
+from kdriver.catalogue.model import OTHER_CALLS, Catalogue, Event, ValueSet
 
 _SUBCALLS_FROM = 500
 """Numbers of the catalogue's own, for calls that the kernel gives none (driver_src/common/kd_subcalls.h)."""
@@ -40,7 +40,9 @@ def facts_of(event: Event, catalogue: Catalogue) -> tuple[str, ...]:
     """What there is to say of an event beside its parameters, a phrase each: id, calls with their numbers, where it is
     captured, what it does."""
     facts = [f"Id {event.id}"]
-    if event.calls:
+    if OTHER_CALLS in event.calls:
+        facts.append("all calls that no other event serves")
+    elif event.calls:
         word = "call" if len(event.calls) == 1 else "calls"
         facts.append(f"{word} " + ", ".join(f"{call} ({_numbers(catalogue.calls[call])})" for call in event.calls))
     where, _, what = event.captured_at.partition(":")

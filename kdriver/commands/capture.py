@@ -27,6 +27,8 @@ class CaptureRequest:
     pids: tuple[int, ...] = ()
     comms: tuple[str, ...] = ()
     snaplen: int | None = None
+    fullcapture_ports: str | None = None
+    statsd_port: int | None = None
     buffer_bytes: int | None = None
     duration_s: float = 0
     max_events: int | None = None
@@ -46,6 +48,10 @@ def plan_capture(tool: Path, request: CaptureRequest) -> list[str]:
         argv += ["--comm", comm]
     if request.snaplen is not None:
         argv += ["--snaplen", str(request.snaplen)]
+    if request.fullcapture_ports is not None:
+        argv += ["--fullcapture-ports", request.fullcapture_ports]
+    if request.statsd_port is not None:
+        argv += ["--statsd-port", str(request.statsd_port)]
     if request.buffer_bytes is not None:
         argv += ["--buffer-bytes", str(request.buffer_bytes)]
     if request.duration_s:
@@ -112,6 +118,9 @@ def _build_tool() -> Path | None:
 @click.option("--pid", "pids", type=click.IntRange(1), multiple=True, help="Only this process and its threads.")
 @click.option("--comm", "comms", multiple=True, metavar="NAME", help="Only processes of this name.")
 @click.option("--snaplen", type=click.IntRange(0, 16384), help="Bytes captured of a buffer. [default: 80]")
+@click.option("--dynamic-snaplen", is_flag=True, help="Capture more of what sockets carry: of HTTP, databases, DNS.")
+@click.option("--fullcapture-ports", metavar="A-B", help="With --dynamic-snaplen: 16000 bytes of these ports.")
+@click.option("--statsd-port", type=click.IntRange(0, 65535), help="With --dynamic-snaplen. [default: 8125]")
 @click.option("--buffer-bytes", type=click.IntRange(1), help="Size of each CPU's ring. [default: 1 MiB]")
 @click.option("--duration", "duration_s", type=click.FloatRange(0, min_open=True), help="Stop after these seconds.")
 @click.option("--max-events", type=click.IntRange(1), help="Stop after this many printed events.")
@@ -136,6 +145,9 @@ def command(
     pids: tuple[int, ...],
     comms: tuple[str, ...],
     snaplen: int | None,
+    dynamic_snaplen: bool,
+    fullcapture_ports: str | None,
+    statsd_port: int | None,
     buffer_bytes: int | None,
     duration_s: float | None,
     max_events: int | None,
@@ -165,7 +177,14 @@ def command(
 
     installed = state_from_environment().installed()
     chosen = driver or driver_of(installed)
-    switches = {"enter-time": enter_time, "control": control, "check": check, "minimal": minimal, "force": force}
+    switches = {
+        "dynamic-snaplen": dynamic_snaplen,
+        "enter-time": enter_time,
+        "control": control,
+        "check": check,
+        "minimal": minimal,
+        "force": force,
+    }
     switches["json"] = as_json
     request = CaptureRequest(
         driver=chosen,
@@ -173,6 +192,8 @@ def command(
         pids=pids,
         comms=comms,
         snaplen=snaplen,
+        fullcapture_ports=fullcapture_ports,
+        statsd_port=statsd_port,
         buffer_bytes=buffer_bytes,
         duration_s=duration_s or 0,
         max_events=max_events,

@@ -100,7 +100,7 @@ def show_event(name: str, driver_src: Path | None, as_json: bool) -> None:
     cases = _cases_of(event, driver_src)
     if as_json:
         values = {one.name: {"flags": one.flags, "values": dict(one.values)} for one in value_sets}
-        numbers = {call: catalogue.calls[call] for call in event.calls}
+        numbers = {call: catalogue.calls[call] for call in event.calls if call in catalogue.calls}
         print_json({**event.to_json(), "numbers": numbers, "value_sets": values, "cases": list(cases)})
         return
     click.echo(f"{event.name}, category {event.category}")

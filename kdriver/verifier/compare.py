@@ -1,8 +1,9 @@
 """Events against expectations: event by event and parameter by parameter, thread by thread. Pure.
 
 The events of a thread that the cases name must be exactly the expected ones, in that order. Not held against a driver
-are further events of a name in NOISE (the scheduler switches when it likes) and those of calls that the cases make for
-themselves (their `helpers`). An expectation of a name in NOISE is met by any one event of that name and thread.
+are further events of a name in NOISE (the scheduler switches when it likes, programs touch new memory and make calls
+that have no event) and those of calls that the cases make for themselves (their `helpers`). An expectation of a name in
+NOISE is met by any one event of that name and thread.
 
 Values are compared as they are in JSON, with three exceptions:
 - addresses of a sockaddr or socktuple are compared as addresses: `::ffff:127.0.0.1` is `::ffff:7f00:1`;
@@ -25,7 +26,7 @@ from kdriver.verifier.expectation import Expectation, faults_of, read_case_lines
 Record = Mapping[str, Any]
 """An event as kd-capture prints it: {"ts", "cpu", "tid", "type", "name", "params": {name: value}}."""
 
-NOISE = frozenset({"switch"})
+NOISE = frozenset({"switch", "page_fault", "syscall"})
 _ADDRESS_MEMBERS = ("addr", "src", "dst")
 _SHOWN = 160
 

@@ -20,9 +20,10 @@ OUTSIDE = "outside"
 """The distribution of kernels that the index does not know."""
 NEVER = "never verified here"
 _STAGES = frozenset((
-    "load", "open", "cases", "flush", "strace", "switch", "pressure", "snaplen", "quit", "overrun", "reopen", "unload",
-    "events", "order", "drops", "blocks", "stats", "agreement", "check", "static", "boot", "kernel log", "kernel taint",
-    "missed runs", "capture length", "entry time",
+    "load", "open", "cases", "flush", "asked", "asked-flush", "strace", "switch", "pressure", "snaplen", "ports",
+    "call", "quit", "overrun", "reopen", "unload", "events", "order", "drops", "blocks", "stats", "agreement",
+    "check", "static", "boot", "kernel log", "kernel taint", "missed runs", "capture length", "entry time",
+    "dynamic capture length", "generic event",
 ))  # fmt: skip
 """Words that a reason may begin with and that name its class."""
 

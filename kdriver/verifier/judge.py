@@ -20,7 +20,7 @@ _LOAD_REFUSED = 7
 _CLOCK_NOISE_NS = 10_000_000
 _FAILURES_KEPT = 50
 _DIFFERENCES_KEPT = 50
-_TRIALS = ("switch", "pressure", "snaplen", "overrun")
+_TRIALS = ("switch", "pressure", "snaplen", "ports", "call", "overrun")
 Found = tuple[Fault, str]
 """What kind of failure, and one line about it."""
 _STEP_WORDS = {
@@ -32,6 +32,10 @@ _STEP_WORDS = {
     "switch": "switching events off and on failed",
     "pressure": "the trial under load failed",
     "snaplen": "setting the capture length failed",
+    "asked": "the case program of events that must be named failed",
+    "asked-flush": "kd-capture did not answer",
+    "ports": "setting the dynamic capture length failed",
+    "call": "selecting the generic event of one call failed",
     "quit": "kd-capture did not end well",
     "overrun": "the trial with a small buffer failed",
     "reopen": "the driver could not be opened a second time",
@@ -138,7 +142,7 @@ def _left_out(run: DriverRun) -> Iterator[str]:
     """Steps and trials that must have been: one that nobody made proves nothing, and must not pass."""
     if not run.done or any(step.status for step in run.steps):
         return  # what went wrong is named, and may have left out the rest
-    for name in ("cases", "flush", *_TRIALS):
+    for name in ("cases", "flush", "asked", "asked-flush", *_TRIALS):
         if run.step(name) is None:
             yield f"{name}: this step never ran"
         elif name in _TRIALS and name not in run.trials:
@@ -236,6 +240,18 @@ def _trials(run: DriverRun) -> Iterator[str]:
     snaplen = run.trials.get("snaplen")
     if snaplen is not None:
         yield from _differ("capture length: bytes of a longer write", snaplen["asked"], snaplen["seen"])
+    ports = run.trials.get("ports")
+    if ports is not None:
+        if ports["right"] != ports["made"]:
+            yield (
+                f"dynamic capture length: {ports['made']} messages of the right length expected, "
+                f"{ports['right']} seen; of number {ports['wrong']}, the first wrong one, {ports['wrong_seen']} bytes"
+            )
+        yield from _differ("dynamic capture length: bytes while it is off", ports["off_wanted"], ports["off"])
+    call = run.trials.get("call")
+    if call is not None:
+        yield from _differ("generic event: events of the one call that was selected", call["made"], call["seen"])
+        yield from _differ("generic event: events after it was switched off", 0, call["while_off"])
     overrun = run.trials.get("overrun")
     if overrun is not None:
         stats = (overrun["stats"] or {}).get("stats", {})

@@ -204,7 +204,7 @@ class ResultReader:
                 self._trial(run, record)
 
     def _trial(self, run: DriverRun, record: Record) -> None:
-        for name in ("switch", "snaplen", "pressure", "overrun"):
+        for name in ("switch", "snaplen", "pressure", "ports", "call", "overrun"):
             if isinstance(record.get(name), dict):
                 run.trials[name] = record[name]
                 return

@@ -100,7 +100,7 @@ def abis_of(event: Event, catalogue: Catalogue) -> tuple[str, ...]:
     """Those in which some call of the event exists; the native one for events that are no calls."""
     if not event.calls:
         return (NATIVE,)
-    return tuple(abi for abi in (NATIVE, I386) if any(abi in catalogue.calls[call] for call in event.calls))
+    return tuple(abi for abi in (NATIVE, I386) if any(abi in catalogue.calls.get(call, {}) for call in event.calls))
 
 
 def _of(event: Event, abi: str) -> Iterator[Combination]:

@@ -158,7 +158,8 @@ def agreement(
 ) -> Agreement:
     """Compare, thread by thread, for the threads that have events. expectations: lines of kd-cases, whose arguments
     are compared where they name them."""
-    served = {call: event for event in catalogue.events for call in event.calls}
+    served = {call: event for event in catalogue.events if not event.doubled for call in event.calls}
+    doubled = {event.name for event in catalogue.events if event.doubled}
     told = Agreement()
     calls: dict[int, list[tuple[Call, Event]]] = defaultdict(list)
     for call in read_calls(lines):
@@ -168,13 +169,13 @@ def agreement(
     seen: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
     for one in events:
         event = catalogue.event(one["name"])
-        if event is not None and event.calls and not _of_a_child(one, event):
+        if event is not None and event.calls and not event.doubled and not _of_a_child(one, event):
             seen[one["tid"]].append(one)
     for tid in seen:
         _compare_thread(tid, calls[tid], seen[tid], told)
     made: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
     for one in sorted(expectations, key=lambda one: int(one.get("order", 0))):
-        if "args" in one and not (one["event"] in _MAKERS and one["ret"] == 0):
+        if "args" in one and one["event"] not in doubled and not (one["event"] in _MAKERS and one["ret"] == 0):
             made[one["tid"]].append(one)
     for tid, ones in made.items():
         _compare_made(tid, calls[tid], ones, told)

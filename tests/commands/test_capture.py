@@ -50,12 +50,14 @@ def installed(kind: DriverKind, capture: Path | str = "") -> Installed:
 def test_command_line_carries_every_option() -> None:
     request = CaptureRequest(
         driver="k.core.o", events=("open,close", "read"), pids=(1, 2), comms=("nginx",), snaplen=0, buffer_bytes=4096,
-        duration_s=1.5, max_events=9, program_type="tp", btf=Path("/b"), switches=("json", "enter-time"),
+        fullcapture_ports="80-90", statsd_port=8126, duration_s=1.5, max_events=9, program_type="tp", btf=Path("/b"),
+        switches=("json", "enter-time"),
     )  # fmt: skip
     assert plan_capture(Path("/bin/kd-capture"), request) == [
         "/bin/kd-capture", "--driver", "k.core.o", "--events", "open,close,read", "--pid", "1", "--pid", "2",
-        "--comm", "nginx", "--snaplen", "0", "--buffer-bytes", "4096", "--duration", "1.5", "--max-events", "9",
-        "--program-type", "tp", "--btf", "/b", "--json", "--enter-time",
+        "--comm", "nginx", "--snaplen", "0", "--fullcapture-ports", "80-90", "--statsd-port", "8126",
+        "--buffer-bytes", "4096", "--duration", "1.5", "--max-events", "9", "--program-type", "tp", "--btf", "/b",
+        "--json", "--enter-time",
     ]  # fmt: skip
 
 

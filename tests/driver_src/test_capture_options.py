@@ -27,9 +27,17 @@ def test_help_names_every_public_option(capture_tool: Path) -> None:
     done = run(capture_tool, "--help")
     assert done.returncode == 0
     options = (
-        "driver events pid comm snaplen buffer-bytes json duration max-events enter-time program-type btf control check"
+        "driver events pid comm snaplen dynamic-snaplen fullcapture-ports statsd-port buffer-bytes json duration "
+        "max-events enter-time program-type btf control check"
     )
     assert [name for name in options.split() if f"--{name} " not in done.stdout] == []
+
+
+def test_a_call_without_an_event_is_taken_by_its_name(capture_tool: Path) -> None:
+    done = run(capture_tool, "--driver", "/nowhere/k.o", "--events", "getppid,openat_e,all")
+    assert done.stderr == "kd-capture: /nowhere/k.o: No such file or directory\n"
+    typed = run(capture_tool, "--driver", "/nowhere/k.o", "--events", "newfstatat,pread64")
+    assert typed.stderr.startswith("kd-capture: --events: no event is called pread64\n"), "its event is called pread"
 
 
 @pytest.mark.parametrize(
@@ -38,13 +46,20 @@ def test_help_names_every_public_option(capture_tool: Path) -> None:
         pytest.param((), 2, "--driver is missing", "Name the eBPF object, or kmod for the kernel module.",
                      id="nothing"),
         pytest.param(("--driver", "x", "--events", "open,opennat"), 2, "--events: no event is called opennat",
-                     "Did you mean: openat, open, openat2?", id="unknown event"),
+                     "Did you mean: openat, open, openat2, open_e, openat_e?", id="unknown event"),
         pytest.param(("--driver", "x", "--events", "zzzzzzzzz"), 2, "--events: no event is called zzzzzzzzz",
                      "Run `kdriver events list` for all names.", id="event like no other"),
         pytest.param(("--driver", "x", "--program-type", "kprobe"), 2,
                      "--program-type kprobe: expected auto, raw or tp", None, id="unknown program type"),
         pytest.param(("--driver", "x", "--snaplen", "16385"), 2,
                      "--snaplen 16385: expected a number from 0 to 16384", None, id="snaplen too large"),
+        pytest.param(("--driver", "x", "--fullcapture-ports", "90-80"), 2,
+                     "--fullcapture-ports 90-80: expected a range of ports, like 7000-7010", None,
+                     id="ports backwards"),
+        pytest.param(("--driver", "x", "--fullcapture-ports", "80-90000"), 2,
+                     "--fullcapture-ports 80-90000: expected a range of ports, like 7000-7010", None, id="no ports"),
+        pytest.param(("--driver", "x", "--statsd-port", "65536"), 2,
+                     "--statsd-port 65536: expected a number from 0 to 65535", None, id="no port"),
         pytest.param(("--driver", "x", "--pid", "-1"), 2, "--pid -1: expected a process id", None, id="bad pid"),
         pytest.param(("--driver", "x", "--duration", "soon"), 2, "--duration soon: expected seconds, more than 0", None,
                      id="bad duration"),

@@ -143,7 +143,7 @@ def test_kbuild_compiles_every_file() -> None:
 
 
 def _rows(macro: str) -> list[list[str]]:
-    text = (KMOD / "kd_native_calls.h").read_text()
+    text = (DRIVER_SRC / "common" / "kd_native_calls.h").read_text()
     body = text.split(f"#define {macro}(X)")[1].split("\n\n")[0]
     return [[cell.strip().strip('"') for cell in row.split(",")] for row in re.findall(r"X\(([^)]*)\)", body)]
 

@@ -11,7 +11,8 @@ DRIVER_SRC = Path(__file__).resolve().parents[2] / "driver_src"
 COMMON = DRIVER_SRC / "common"
 CAPTURES = (
     "kd_capture.h", "kd_flags.h", "kd_memory.h", "kd_file.h", "kd_path.h", "kd_task.h", "kd_exec.h", "kd_net.h",
-    "kd_sockopt.h", "kd_call_flags.h", "kd_structs.h", "kd_quota.h", "kd_keys.h",
+    "kd_sockopt.h", "kd_call_flags.h", "kd_structs.h", "kd_quota.h", "kd_keys.h", "kd_traps.h",
+    "kd_snaplen.h", "kd_transfer.h",
 )  # fmt: skip
 PROVIDERS = {
     "kmod": ("kmod/kd_prims.h", "common/kd_kernel.h"),

@@ -10,7 +10,22 @@ from typing import Any
 from tests.fakes.qemu import deflated, write_qemu
 
 RELEASE = "1.2.3-tiny-amd64"
-STEPS = ("load", "open", "cases", "flush", "switch", "pressure", "snaplen", "quit", "overrun", "unload")
+STEPS = (
+    "load",
+    "open",
+    "cases",
+    "flush",
+    "asked",
+    "asked-flush",
+    "switch",
+    "pressure",
+    "snaplen",
+    "ports",
+    "call",
+    "quit",
+    "overrun",
+    "unload",
+)
 
 
 def hello(release: str = RELEASE) -> dict[str, Any]:
@@ -34,6 +49,8 @@ def good_run(kind: str, *, tid: int = 71, res: int = 3) -> list[dict[str, Any]]:
         {"switch": {"event": "dup", "made": 8, "while_off": 0, "others_while_off": 5, "while_on": 8}},
         {"pressure": {"made": 2000, "seen": 2000, "backwards": 0}},
         {"snaplen": {"asked": 16, "written": 64, "events": 1, "seen": 16}},
+        {"ports": {"made": 13, "right": 13, "wrong": -1, "wrong_seen": 0, "off": 16, "off_wanted": 16}},
+        {"call": {"made": 8, "seen": 8, "while_off": 0}},
         {"overrun": overrun},
         *({"step": name, "status": 0, "ms": 10, "detail": ""} for name in STEPS if kind == "kmod" or name != "load"),
         {"taint_before": 0, "taint_after": 0, "time_before": 0, "time_after": 1000, "pages_kept_kb": 0},

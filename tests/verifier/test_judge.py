@@ -18,7 +18,22 @@ from kdriver.verifier.results import DriverRun, GuestResult, KernelMessage, Step
 
 CATALOGUE = load_catalogue()
 KMOD = DriverUnderTest(DriverKind.KMOD, "kdriver", Path("kdriver.ko"), "a" * 64, "1.0.0")
-STEPS = ("load", "open", "cases", "flush", "switch", "pressure", "snaplen", "quit", "overrun", "unload")
+STEPS = (
+    "load",
+    "open",
+    "cases",
+    "flush",
+    "asked",
+    "asked-flush",
+    "switch",
+    "pressure",
+    "snaplen",
+    "ports",
+    "call",
+    "quit",
+    "overrun",
+    "unload",
+)
 
 Change = Callable[[DriverRun], object]
 
@@ -44,6 +59,8 @@ def _good_run() -> DriverRun:
         trials={
             "switch": {"event": "dup", "made": 8, "while_off": 0, "others_while_off": 5, "while_on": 8},
             "snaplen": {"asked": 16, "written": 64, "events": 1, "seen": 16},
+            "ports": {"made": 13, "right": 13, "wrong": -1, "wrong_seen": 0, "off": 16, "off_wanted": 16},
+            "call": {"made": 8, "seen": 8, "while_off": 0},
             "pressure": {"made": 2000, "seen": 2000, "backwards": 0},
             "overrun": {
                 "made": 4016, "seen": 1186, "entry_asked": 8, "entry_seen": 8,
@@ -63,7 +80,7 @@ def _verdict(run: DriverRun, *, ending: Ending = Ending.COMPLETE, reason: str = 
     return verdict(judged, kernel="debian/x86_64/6.1.0/1", date="2026-01-01T00:00:00Z", case_set="c", image_sha256="d")
 
 
-@pytest.mark.parametrize("name", ["switch", "pressure", "snaplen", "overrun"])
+@pytest.mark.parametrize("name", ["switch", "pressure", "snaplen", "ports", "call", "overrun"])
 def test_a_trial_that_was_not_made_or_not_reported_does_not_pass(name: str) -> None:
     run = _good_run()
     del run.trials[name]

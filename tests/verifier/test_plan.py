@@ -15,7 +15,22 @@ from kdriver.verifier.plan import DriverUnderTest, GuestPlan, Limits, guest_entr
 from tests.fakes.guest_tools import FakeTools
 
 GUEST_SOURCE = Path(__file__).resolve().parent.parent.parent / "driver_src" / "guest" / "plan.c"
-STAGES = ("load", "open", "cases", "flush", "switch", "pressure", "snaplen", "quit", "overrun", "unload")
+STAGES = (
+    "load",
+    "open",
+    "cases",
+    "flush",
+    "asked",
+    "asked-flush",
+    "switch",
+    "pressure",
+    "snaplen",
+    "ports",
+    "call",
+    "quit",
+    "overrun",
+    "unload",
+)
 
 
 def _plan(tmp_path: Path) -> GuestPlan:

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /* The controls and the behaviour that libscap's kernel-module engine expects. */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -12,6 +18,13 @@
 #include "guest.h"
 
 #define I386_GETPPID 64
+#define I386_SOCKETCALL 102
+#define BIND_X 21
+#define SEND_X 29
+#define SENDTO_X 31
+#define SIGNALDELIVER_E 232
+#define PAGE_FAULT_E 290
+#define OPENAT_E 306
 #define I386_CLOSE 6
 #define BAD_FD 9999
 #define CLOSE_X 5
@@ -241,6 +254,146 @@ static void context_switches_are_counted(void)
 	EXPECT(drain_types(SWITCH_E) == counted);
 }
 
+/* At the entry only with the tracepoint of the entry, and for libscap's consumers only what the schema has there. */
+static void entries_are_events(void)
+{
+	select_as_libscap();
+	EXPECT(control(KD_SCAP_ENABLE_SYSCALL, SYS_openat) == 0);
+	drain(NULL, NULL);
+	close(open("/dev/null", O_RDONLY));
+	EXPECT(drain_types(OPENAT_E) == 1);
+	EXPECT(control(KD_SCAP_DISABLE_TP, KD_SCAP_TP_SYS_ENTER) == 0);
+	close(open("/dev/null", O_RDONLY));
+	EXPECT(drain_types(OPENAT_E) == 0);
+	EXPECT(control(KD_SCAP_DISABLE_SYSCALL, SYS_openat) == 0);
+}
+
+static volatile int signals;
+
+static void on_signal(int number)
+{
+	signals += number == SIGUSR1;
+}
+
+static void signals_are_events(void)
+{
+	signal(SIGUSR1, on_signal);
+	drain(NULL, NULL);
+	kill(getpid(), SIGUSR1);
+	EXPECT(drain_types(SIGNALDELIVER_E) == 0);
+	EXPECT(control(KD_SCAP_ENABLE_TP, KD_SCAP_TP_SIGNAL_DELIVER) == 0);
+	kill(getpid(), SIGUSR1);
+	EXPECT(drain_types(SIGNALDELIVER_E) == 1);
+	EXPECT(control(KD_SCAP_DISABLE_TP, KD_SCAP_TP_SIGNAL_DELIVER) == 0);
+	kill(getpid(), SIGUSR1);
+	EXPECT(drain_types(SIGNALDELIVER_E) == 0);
+	EXPECT(signals == 3);
+}
+
+/* Faults of this thread by who made them: error bits 16 and 32 of the schema. */
+static void count_faults(const struct event *event, void *context)
+{
+	unsigned int *faults = context, error;
+
+	if (event->header.type != PAGE_FAULT_E || (long long)event->header.tid != own_tid())
+		return;
+	memcpy(&error, event->value[2], sizeof(error));
+	faults[0] += (error & 16) != 0;
+	faults[1] += (error & 32) != 0;
+}
+
+static void page_faults_are_events(void)
+{
+	static const int tps[] = {KD_SCAP_TP_PAGE_FAULT_USER, KD_SCAP_TP_PAGE_FAULT_KERNEL};
+
+	for (int which = 0; which < 2; which++) {
+		char *fresh = mmap(NULL, 16 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		unsigned int faults[2] = {0};
+
+		drain(NULL, NULL);
+		EXPECT(control(KD_SCAP_ENABLE_TP, tps[which]) == 0);
+		for (int page = 0; page < 8; page++)
+			*(volatile char *)(fresh + page * 4096) = 1;
+		for (int page = 8; page < 16; page++)
+			syscall(SYS_getcwd, fresh + page * 4096, 64);
+		EXPECT(control(KD_SCAP_DISABLE_TP, tps[which]) == 0);
+		drain(count_faults, faults);
+		EXPECT(faults[which] >= 8 && faults[!which] == 0, "%u %u", faults[0], faults[1]);
+		munmap(fresh, 16 * 4096);
+	}
+	EXPECT(statistics().drops_nested == 0);
+}
+
+/* The sub-calls of socketcall are selected by the numbers of x86_64, send with sendto. */
+static void subcalls_are_events(void)
+{
+	static unsigned int arguments[4] = {BAD_FD, 0, 0, 0};
+
+	select_as_libscap();
+	EXPECT(control(KD_SCAP_ENABLE_SYSCALL, SYS_sendto) == 0);
+	EXPECT(control(KD_SCAP_ENABLE_SYSCALL, SYS_bind) == 0);
+	drain(NULL, NULL);
+	for (int i = 0; i < 3; i++) {
+		i386_call2(I386_SOCKETCALL, 9, (unsigned int)(unsigned long)arguments);
+		EXPECT(drain_types(SEND_X) == 1);
+		i386_call2(I386_SOCKETCALL, 2, (unsigned int)(unsigned long)arguments);
+		EXPECT(drain_types(BIND_X) == 1);
+	}
+	EXPECT(control(KD_SCAP_DISABLE_SYSCALL, SYS_sendto) == 0);
+	i386_call2(I386_SOCKETCALL, 9, (unsigned int)(unsigned long)arguments);
+	EXPECT(drain_types(SEND_X) == 0);
+}
+
+/* How much of what is sent to a port of this machine is captured. */
+static unsigned int captured_of(int port, const char *head)
+{
+	struct sockaddr_in to = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	static char text[3000];
+
+	memset(text, 'k', sizeof(text));
+	memcpy(text, head, strlen(head));
+	drain(NULL, NULL);
+	EXPECT(sendto(fd, text, sizeof(text), 0, (struct sockaddr *)&to, sizeof(to)) == sizeof(text));
+	close(fd);
+	return drain_count((struct count){.tid = own_tid(), .type = SENDTO_X}).second_len;
+}
+
+static void loopback_up(void)
+{
+	struct ifreq loopback = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	EXPECT(ioctl(fd, SIOCSIFFLAGS, &loopback) == 0);
+	close(fd);
+}
+
+static void capture_length_follows_ports(void)
+{
+	loopback_up();
+	select_as_libscap();
+	EXPECT(control(KD_SCAP_ENABLE_SYSCALL, SYS_sendto) == 0);
+	EXPECT(captured_of(7000, "GET ") == 80);
+	EXPECT(control(KD_SCAP_ENABLE_DYNAMIC_SNAPLEN, 0) == 0);
+	EXPECT(captured_of(7000, "") == 80);
+	EXPECT(captured_of(7000, "GET ") == 2000);
+	EXPECT(captured_of(53, "") == 512);
+	EXPECT(captured_of(8125, "") == 2000);
+	EXPECT(control(KD_SCAP_SET_STATSD_PORT, 8126) == 0);
+	EXPECT(captured_of(8125, "") == 80);
+	EXPECT(captured_of(8126, "") == 2000);
+	EXPECT(control(KD_SCAP_SET_FULLCAPTURE_PORT_RANGE, 7001 << 16 | 7000) == 0);
+	EXPECT(captured_of(7001, "") == 3000);
+	EXPECT(control(KD_SCAP_SET_SNAPLEN, 2500) == 0);
+	EXPECT(captured_of(53, "") == 2500);
+	EXPECT(control(KD_SCAP_SET_SNAPLEN, 80) == 0);
+	EXPECT(captured_of(53, "") == 512);
+	EXPECT(control(KD_SCAP_DISABLE_DYNAMIC_SNAPLEN, 0) == 0);
+	EXPECT(captured_of(7001, "") == 80);
+	EXPECT(control(KD_SCAP_SET_FULLCAPTURE_PORT_RANGE, 0) == 0);
+}
+
 const struct check scap_checks[] = {
 	{"versions", versions},
 	{"ids", ids},
@@ -253,5 +406,10 @@ const struct check scap_checks[] = {
 	{"dropping_samples", dropping_samples},
 	{"a_call_switched_off_stays_silent", a_call_switched_off_stays_silent},
 	{"context_switches_are_counted", context_switches_are_counted},
+	{"entries_are_events", entries_are_events},
+	{"signals_are_events", signals_are_events},
+	{"page_faults_are_events", page_faults_are_events},
+	{"subcalls_are_events", subcalls_are_events},
+	{"capture_length_follows_ports", capture_length_follows_ports},
 	{NULL, NULL},
 };

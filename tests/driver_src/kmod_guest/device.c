@@ -186,10 +186,18 @@ long long own_tid(void)
 	return syscall(SYS_gettid);
 }
 
-long i386_call(long number, long first)
+long i386_call2(long number, long first, long second)
 {
 	long result;
 
-	asm volatile("int $0x80" : "=a"(result) : "a"(number), "b"(first) : "memory", "r8", "r9", "r10", "r11");
+	asm volatile("int $0x80"
+		     : "=a"(result)
+		     : "a"(number), "b"(first), "c"(second)
+		     : "memory", "r8", "r9", "r10", "r11");
 	return result;
+}
+
+long i386_call(long number, long first)
+{
+	return i386_call2(number, first, 0);
 }

@@ -65,6 +65,7 @@ struct count drain_count(struct count wanted);
 unsigned int drain_types(unsigned int type); /* how many of that type, any thread */
 long long own_tid(void);
 long i386_call(long number, long first);
+long i386_call2(long number, long first, long second);
 
 int module_load(const char *arguments); /* 0 or a negative errno */
 int module_unload(void);
