@@ -87,15 +87,15 @@ class Size:
 class Costs:
     """All numbers of one run. base: instructions of a call without a driver, by loop. added: by kind and measure.
 
-    None where the driver has no event for the loop's call. `unselected` is a call beside which all others are selected
-    at their exit; both_ends: where events of entries are selected, too, so that both ends are hooked.
+    None where the driver has no event for the loop's call. `unselected` is a call beside which all others are selected.
+    added: with all events of calls' exits; with_entries: with those of entries as well, so that both ends are hooked.
     start: millions of instructions until a consumer of the kind is ready.
     """
 
     kernel: str
     base: dict[str, float]
     added: dict[DriverKind, dict[str, float | None]]
-    both_ends: dict[DriverKind, float]
+    with_entries: dict[DriverKind, dict[str, float | None]]
     start: dict[DriverKind, float]
     sizes: dict[DriverKind, Size]
 
@@ -117,7 +117,7 @@ class Costs:
                 "source": PUBLISHED_SOURCE,
                 **{str(kind): {"driver": one.name, **one.added} for kind, one in PUBLISHED.items()},
             },
-            "unselected_with_entries_hooked": {str(kind): value for kind, value in self.both_ends.items()},
+            "instructions_added_with_entries": {str(kind): numbers for kind, numbers in self.with_entries.items()},
             "instructions_without_driver": self.base,
             "start_million_instructions": {str(kind): value for kind, value in self.start.items()},
             "sizes": {
@@ -190,17 +190,17 @@ def costs_of(kernel: str, guest: GuestRun, drivers: Sequence[DriverUnderTest]) -
     runs = guest.result.runs
     base = _base(kernel, runs.get("base"))
     added: dict[DriverKind, dict[str, float | None]] = {}
-    both_ends: dict[DriverKind, float] = {}
+    with_entries: dict[DriverKind, dict[str, float | None]] = {}
     for driver in drivers:
         run = runs[str(driver.kind)]
         for step in run.steps:
             if step.status:
                 raise VerifyError(f"{kernel} {driver.kind}: {step.name} ended with status {step.status}: {step.detail}")
         subject = f"{kernel} {driver.kind}"
-        added[driver.kind] = _added(subject, run, base)
-        both_ends[driver.kind] = _unselected(subject, run, base, "unselected both")
+        added[driver.kind] = _added(subject, run, base, "")
+        with_entries[driver.kind] = _added(subject, run, base, " both")
     start = {driver.kind: round(runs[str(driver.kind)].costs["open"]["spent"] / 1e6, 1) for driver in drivers}
-    return Costs(kernel, base, added, both_ends, start, {driver.kind: size_of(driver.path) for driver in drivers})
+    return Costs(kernel, base, added, with_entries, start, {driver.kind: size_of(driver.path) for driver in drivers})
 
 
 def _per_call(subject: str, numbers: Record) -> dict[str, float]:
@@ -224,13 +224,13 @@ def _base(kernel: str, run: DriverRun | None) -> dict[str, float]:
     return {name: round(value, 1) for name, value in first.items()}
 
 
-def _added(subject: str, run: DriverRun, base: Mapping[str, float]) -> dict[str, float | None]:
-    """What the driver adds to each loop's calls, and to one that is not selected."""
-    selected = _checked(subject, run, "selected", expected=True)
+def _added(subject: str, run: DriverRun, base: Mapping[str, float], ends: str) -> dict[str, float | None]:
+    """What the driver adds to each loop's calls, and to one that is not selected. ends: of the states' names."""
+    selected = _checked(subject, run, f"selected{ends}", expected=True)
     added: dict[str, float | None] = {name: round(selected[name] - base[name], 1) for name in LOOPS}
-    if not run.costs["selected counted"]["events"][GENERIC]:
+    if not run.costs[f"selected{ends} counted"]["events"][GENERIC]:
         added["getppid"] = None
-    return {**added, "unselected": _unselected(subject, run, base, "unselected")}
+    return {**added, "unselected": _unselected(subject, run, base, f"unselected{ends}")}
 
 
 def _unselected(subject: str, run: DriverRun, base: Mapping[str, float], state: str) -> float:
@@ -266,6 +266,11 @@ def size_of(path: Path) -> Size:
     return Size(size_bytes, len(counts), max(counts), sum(counts))
 
 
+def said(value: float | None) -> str:
+    """A number as the table shows it."""
+    return "no event" if value is None else f"+{value:.0f}"
+
+
 def verdict_of(ours: float | None, theirs: int) -> str:
     """Ours as a part of the published driver's number."""
     if ours is None:
@@ -281,11 +286,9 @@ def print_costs(costs: Costs) -> None:
         for name, value in numbers.items():
             theirs = PUBLISHED[kind].added[name]
             base = costs.base["getppid" if name == "unselected" else name]
-            ours = "no event" if value is None else f"+{value:.0f}"
-            rows.append((str(kind), name, f"{base:.0f}", ours, f"+{theirs}", verdict_of(value, theirs)))
-        bare, both = f"{costs.base['getppid']:.0f}", f"+{costs.both_ends[kind]:.0f}"
-        rows.append((str(kind), "unselected, both ends", bare, both, "", ""))
-    console.print_table(("KIND", "CALL", "WITHOUT", "OURS", "PUBLISHED", "OF IT"), rows)
+            ours, both = said(value), said(costs.with_entries[kind][name])
+            rows.append((str(kind), name, f"{base:.0f}", ours, f"+{theirs}", verdict_of(value, theirs), both))
+    console.print_table(("KIND", "CALL", "WITHOUT", "OURS", "PUBLISHED", "OF IT", "ENTRIES TOO"), rows)
     print()
     console.print_table(
         ("KIND", "SIZE", "PROGRAMS", "LARGEST", "INSTRUCTIONS", "START"),
@@ -304,9 +307,10 @@ def print_costs(costs: Costs) -> None:
     notes = (
         "PUBLISHED: " + ", ".join(f"{kind}: {one.name}" for kind, one in PUBLISHED.items()),
         PUBLISHED_SOURCE,
-        "open_read_close is the mean of its three calls. unselected: all others are selected, at their exit; "
-        "both ends: events of calls' entries (exit, exit_group) as well, which hooks the entry of every call. "
-        "START: million instructions until a consumer is ready.",
+        "OURS: with all events of calls' exits selected; ENTRIES TOO: with those of entries (exit, open_e) as well, "
+        "which hooks the entry of every call and makes two events of an open. unselected: a call that nobody selected "
+        "while all others are. open_read_close is the mean of its three calls. START: million instructions until a "
+        "consumer is ready.",
     )
     for note in notes:
         print("\n" + textwrap.fill(note, 80))

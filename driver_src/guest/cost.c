@@ -196,40 +196,48 @@ static unsigned long long child_spent(pid_t pid)
 	return (unsigned long long)spent.tv_sec * 1000000000ULL + (unsigned long long)spent.tv_nsec;
 }
 
-/* Switches events off; a driver that does not know one never had it on. */
-static int switch_off(struct capture *capture, const char *const *names)
+/* Switches events on or off; one that a driver does not know stays off. */
+static int switch_all(struct capture *capture, const char *to, const char *const *names)
 {
 	char command[64];
 	int status = 0;
 
 	for (; *names && (status == 0 || status == 1); names++) {
-		snprintf(command, sizeof(command), "disable %s", *names);
+		snprintf(command, sizeof(command), "%s %s", to, *names);
 		status = capture_command(capture, command, plan.limit_flush, NULL, 0);
 	}
 	return status == 1 ? 0 : status;
 }
 
 /*
- * Everything selected; everything but the calls of the loops; and without the events of entries as well, so that only the
- * exits of calls are hooked.
+ * Everything selected, the generic event too; the same without the events of entries, so that only the exits of calls are
+ * hooked; everything but the calls of the loops; the same with the events of entries.
  */
 int cost_driver(struct capture *capture, const char *kind)
 {
+	static const char *const generic[] = {GENERIC, NULL};
 	static const char *const calls[] = {GENERIC, "write", "open", "read", "close", NULL};
-	static const char *const at_entry[] = {"exit", "exit_group", NULL};
-	int status;
+	static const char *const at_entry[] = {"exit",	   "exit_group", "open_e",    "creat_e",
+					       "openat_e", "openat2_e",	 "connect_e", NULL};
+	static const struct {
+		const char *to;
+		const char *const *names;
+		const char *state;
+	} steps[] = {
+		{"enable", generic, "selected both"},
+		{"disable", at_entry, "selected"},
+		{"disable", calls, "unselected"},
+		{"enable", at_entry, "unselected both"},
+	};
+	int status = 0;
 
 	result_printf("{\"driver\":\"%s\",\"cost\":{\"state\":\"open\",\"spent\":%llu}}", kind,
 		      child_spent(capture->pid));
 	result_end_line();
-	status = capture_command(capture, "enable " GENERIC, plan.limit_flush, NULL, 0);
-	if (status == 0 || status == 1) /* a driver may be without it */
-		status = measure_stopped(capture, kind, "selected");
-	if (status == 0)
-		status = switch_off(capture, calls);
-	if (status == 0)
-		status = measure_stopped(capture, kind, "unselected both");
-	if (status == 0)
-		status = switch_off(capture, at_entry);
-	return status ? status : measure_stopped(capture, kind, "unselected");
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && status == 0; i++) {
+		status = switch_all(capture, steps[i].to, steps[i].names);
+		if (status == 0)
+			status = measure_stopped(capture, kind, steps[i].state);
+	}
+	return status;
 }

@@ -66,7 +66,9 @@ def machine_argv(plan: MachinePlan) -> list[str]:
     """QEMU's command line for a guest without any device but two serial ports."""
     # cx16 is hidden: with it, 6.12 kernels crashed at random under emulation (QEMU 7.2), never without. Without erms
     # and fsrm kernels copy and clear memory by words: emulated, `rep movsb` takes each byte for itself.
-    cpu = "host" if plan.accelerator is Accelerator.KVM else "max,-cx16,-erms,-fsrm"
+    # A counted guest keeps them, as the guests in which others counted.
+    emulated = "max,-cx16" if plan.counted else "max,-cx16,-erms,-fsrm"
+    cpu = "host" if plan.accelerator is Accelerator.KVM else emulated
     return [
         plan.qemu,
         "-no-user-config",

@@ -42,6 +42,8 @@ def guest(tmp_path: Path, **more: dict[str, Any]) -> tuple[GuestRun, DriverUnder
         "unselected counted": counted(0),
         "unselected both": {**BASE, "getppid": 3996},
         "unselected both counted": counted(0),
+        "selected both": {**added, "getppid": 4496},
+        "selected both counted": counted(2020),
     }
     runs = {
         "base": DriverRun("base", costs={"first": BASE, "second": BASE, **more.pop("base", {})}),
@@ -60,7 +62,8 @@ def test_what_a_driver_adds_is_the_difference_for_each_call(tmp_path: Path) -> N
         "open_read_close": 100.0,
         "unselected": 50.0,
     }
-    assert costs.both_ends == {DriverKind.KMOD: 70.0}
+    both = costs.with_entries[DriverKind.KMOD]
+    assert (both["getppid"], both["write64"], both["unselected"]) == (120.0, 100.0, 70.0)
     assert costs.start[DriverKind.KMOD] == 81.9
     assert costs.sizes[DriverKind.KMOD] == Size(6)
     assert costs.dearer() == ()
@@ -116,7 +119,7 @@ def costs_above(kind: DriverKind) -> Costs:
     added: dict[str, float | None] = {name: value + 1.0 for name, value in PUBLISHED[kind].added.items()}
     base = dict.fromkeys(bench_events.LOOPS, 330.0)
     key = "debian/x86_64/6.12.117+deb12-cloud-amd64/6.12.117-1~deb12u1"
-    return Costs(key, base, {kind: added}, {kind: 268.0}, {kind: 1911.0}, {kind: Size(3_100_000, 197, 3439, 113_797)})
+    return Costs(key, base, {kind: added}, {kind: added}, {kind: 1911.0}, {kind: Size(3_100_000, 197, 3439, 113_797)})
 
 
 @pytest.mark.parametrize("kind", list(DriverKind))

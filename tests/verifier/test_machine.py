@@ -65,4 +65,5 @@ def test_a_counted_guest_has_one_cpu_and_a_clock_of_instructions() -> None:
     argv = machine_argv(replace(PLAN, counted=True, cpus=1))
     assert _value(argv, "-icount") == "shift=0,sleep=off"
     assert _value(argv, "-smp") == "1"
+    assert _value(argv, "-cpu") == "max,-cx16"
     assert "-icount" not in machine_argv(PLAN)
