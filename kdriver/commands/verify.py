@@ -13,6 +13,7 @@ from kdriver.commands.verify_run import Request, build_drivers, carry_out, say_n
 from kdriver.core.artifact import DriverKind
 from kdriver.core.console import print_json, print_table, size
 from kdriver.core.errors import ExitCode
+from kdriver.core.kernel import PackageRole
 from kdriver.core.process import stopped_by_sigterm
 from kernel_index.query import KERNEL_HELP
 
@@ -49,7 +50,11 @@ if TYPE_CHECKING:
     help="What runs the guest; auto is KVM where a probe guest ran on it, else TCG.",
 )
 @click.option(
-    "--timeout", type=click.IntRange(min=1), default=600, show_default=True, help="Seconds that one guest may take."
+    "--timeout",
+    type=click.IntRange(min=1),
+    default=600,
+    show_default=True,
+    help="Seconds that one guest may take on an idle machine; a busy one has up to eight times that.",
 )
 @click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Guests at a time.")
 @click.option("--changed", is_flag=True, help="Only what no verdict covers that still holds.")
@@ -234,9 +239,9 @@ def _verify_given(named: Named, request: Request, *, dry_run: bool) -> int:
 
 
 def _plan_row(kernel: Kernel) -> tuple[str, str, int]:
-    from kdriver.commands.verify_targets import image_package
-
-    package = image_package(kernel)
+    package = kernel.package(PackageRole.IMAGE)
+    if package is None:
+        return kernel.key, "nothing: the index knows no image of it", 0
     return kernel.key, package.file_name, package.size_bytes
 
 

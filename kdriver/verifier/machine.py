@@ -37,6 +37,7 @@ class MachinePlan:
     gdb_port: int = 0
 
 
+_SLOWEST = 8.0
 # nokaslr, mitigations=off, cryptomgr.notests: emulated seconds saved. tsc=reliable, no_timer_check: calibrations
 # that a busy host makes fail. oops=panic panic=-1: a kernel that broke ends at once, with QEMU's -no-reboot.
 _KERNEL_PARAMETERS = (
@@ -52,6 +53,12 @@ _KERNEL_PARAMETERS = (
     "random.trust_cpu=on",
     "rdinit=/init",
 )
+
+
+def slowness(load: float, cpus: int) -> float:
+    """How much longer an emulated guest takes on a host of that load average: 1 on an idle one, 8 at most, so that a
+    guest that hangs is still found."""
+    return min(max(load / max(cpus, 1), 1.0), _SLOWEST)
 
 
 def kernel_command_line(*, verbose: bool, tsc_khz: int = 0) -> str:

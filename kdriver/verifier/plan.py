@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Protocol
 
@@ -76,7 +76,7 @@ class DriverUnderTest:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds that a stage may take in an emulated guest on a busy host; many times what it takes on an idle one.
+    """Seconds that a stage may take in an emulated guest; many times what it takes on an idle host.
 
     boot: until /init speaks. total: the whole guest.
     """
@@ -88,6 +88,10 @@ class Limits:
     flush_s: float = 30.0
     unload_s: float = 30.0
     total_s: float = 600.0
+
+    def scaled(self, factor: float) -> Limits:
+        """The same for a machine that is that much slower than an idle one."""
+        return Limits(*(getattr(self, one.name) * factor for one in fields(self)))
 
     def of_stage(self, stage: str) -> float:
         """How long the host waits for the end of a stage; the guest's own limits strike first, with details."""

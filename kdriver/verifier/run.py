@@ -28,7 +28,7 @@ from kdriver.verifier.guest import Ending, GuestRun, boot_guest
 from kdriver.verifier.host_clock import host_tsc_khz
 from kdriver.verifier.image import GuestKernel
 from kdriver.verifier.judge import judge_run, verdict
-from kdriver.verifier.machine import Accelerator, MachinePlan
+from kdriver.verifier.machine import Accelerator, MachinePlan, slowness
 from kdriver.verifier.plan import DriverUnderTest, GuestPlan, GuestTools, Limits
 from kdriver.verifier.results import inflated
 from kdriver.verifier.shell import free_port, gdb_advice
@@ -294,7 +294,7 @@ def _boot(
         modules=kernel.modules,
         btf=verification.btf,
         only=bench.only,
-        limits=bench.limits,
+        limits=bench.limits.scaled(slowness(os.getloadavg()[0], len(os.sched_getaffinity(0)))),
         strace=bench.strace,
     )
     port = 0

@@ -13,6 +13,7 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
 from kdriver.core.errors import ConfigError
+from kdriver.verifier.host_clock import host_tsc_khz
 from kdriver.verifier.image import GuestKernel
 from kdriver.verifier.initramfs import write_initramfs
 from kdriver.verifier.machine import Accelerator, MachinePlan, machine_argv
@@ -54,6 +55,7 @@ def run_shell(plan: GuestPlan, tools: GuestTools, qemu: str, accelerator: Accele
             work / "results",
             accelerator,
             interactive=True,
+            tsc_khz=host_tsc_khz() if accelerator is Accelerator.TCG else 0,
         )
         machine.initramfs.write_bytes(write_initramfs(guest_entries(plan, tools)))
         return subprocess.run(machine_argv(machine), check=False).returncode

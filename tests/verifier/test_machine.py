@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from kdriver.verifier.machine import Accelerator, MachinePlan, kernel_command_line, machine_argv
+import pytest
+
+from kdriver.verifier.machine import Accelerator, MachinePlan, kernel_command_line, machine_argv, slowness
 
 PLAN = MachinePlan(
     "qemu-system-x86_64", Path("/k/vmlinux"), Path("/w/initramfs"), Path("/l/console"), Path("/w/results")
@@ -67,3 +69,8 @@ def test_a_counted_guest_has_one_cpu_and_a_clock_of_instructions() -> None:
     assert _value(argv, "-smp") == "1"
     assert _value(argv, "-cpu") == "max,-cx16"
     assert "-icount" not in machine_argv(PLAN)
+
+
+@pytest.mark.parametrize(("load", "cpus", "slower"), [(0.1, 2, 1), (2, 2, 1), (7, 2, 3.5), (60, 2, 8), (3, 0, 3)])
+def test_a_busy_host_is_slower_within_bounds(load: float, cpus: int, slower: float) -> None:
+    assert slowness(load, cpus) == slower

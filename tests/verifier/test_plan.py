@@ -92,3 +92,9 @@ def test_the_host_waits_longer_than_the_guest_in_every_stage() -> None:
     assert all(limits.of_stage(stage) > seconds for stage, seconds in inside.items())
     assert all(limits.of_stage(stage) < limits.total_s for stage in STAGES)
     assert limits.of_stage("boot") == limits.boot_s
+
+
+def test_limits_grow_with_the_hosts_slowness() -> None:
+    slow = Limits().scaled(3)
+    assert (slow.boot_s, slow.cases_s, slow.total_s) == (360, Limits().cases_s * 3, 1800)
+    assert slow.of_stage("cases") > 3 * Limits().cases_s
