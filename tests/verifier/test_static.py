@@ -12,6 +12,9 @@ import pytest
 
 from kdriver.core.artifact import DriverKind
 from kdriver.core.verdict import Fault
+from kdriver.inspect.btf import BtfKind
+from kdriver.inspect.type_table import TypeTable
+from kdriver.verifier.image import GuestKernel
 from kdriver.verifier.kernel_facts import NO_FACTS, KernelFacts, read_facts, write_facts
 from kdriver.verifier.plan import DriverUnderTest
 from kdriver.verifier.static import KernelUnderTest, instruction_limit, static_faults
@@ -281,3 +284,17 @@ def test_facts_are_noted_and_read_again(tmp_path: Path) -> None:
     write_facts(None, tmp_path)
     assert read_facts(tmp_path) == NO_FACTS
     assert json.loads((tmp_path / "facts.json").read_text())["exports"] == {}
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_a_real_kernels_file_says_what_the_checks_need(cloud_kernel: GuestKernel, tmp_path: Path) -> None:
+    facts = cloud_kernel.facts
+    assert facts.vermagic.startswith(f"{cloud_kernel.release} SMP ")
+    assert facts.has_crcs and len(facts.exports) > 5000 and facts.exports["module_layout"]
+    assert facts.btf is not None
+    types = TypeTable(facts.btf.read_bytes())
+    assert len(types) > 50_000 and types.named("task_struct", BtfKind.STRUCT)
+    kernel = KernelUnderTest(cloud_kernel.release, facts)
+    found = {fault for fault, _ in _module_faults(tmp_path, module(cloud_kernel.release), kernel)}
+    assert found == {Fault.VERMAGIC, Fault.SYMBOLS, Fault.LAYOUT}  # its CRCs and its struct module are made up
