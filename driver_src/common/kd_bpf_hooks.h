@@ -127,6 +127,7 @@ static KD_INLINE int kd_begin_fixed(struct kd_fill *c, u32 context, u16 id, u32 
 	struct kd_state *s = bpf_map_lookup_elem(&kd_state, &key);
 	u8 *block;
 
+	(void)size; /* where there are no ring buffers */
 	if (!s)
 		return -ENOSPC;
 	block = KD_RESERVE ? kd_reserve(size + KD_ENTER_BYTES) : kd_block_of(key);
