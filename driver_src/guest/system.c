@@ -135,6 +135,12 @@ void system_setup(void)
 	mount("sysfs", "/sys", "sysfs", 0, NULL);
 	/* EBUSY where the kernel mounted it itself (CONFIG_DEVTMPFS_MOUNT). */
 	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
+	/*
+	 * The name that execveat gives a program which it finds from a descriptor. The TOMOYO security module looks it
+	 * up, and where it is missing the call ends with ENOENT. On every host udev or the init makes it.
+	 */
+	if (symlink("/proc/self/fd", "/dev/fd") < 0 && errno != EEXIST)
+		fprintf(stderr, "kd-guest: /dev/fd cannot be made: %s\n", strerror(errno));
 	mkdir("/dev/pts", 0755);
 	mkdir("/dev/shm", 0755);
 	mount("devpts", "/dev/pts", "devpts", 0, NULL);
