@@ -97,9 +97,23 @@ def build_running(cache: Path) -> Iterator[None]:
     """In the block nothing that is used now is taken out of the cache, by this process or another."""
     folder = cache / _RUNNING
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(prefix="build-", dir=folder) as file:
+    with contextlib.ExitStack() as stack:
+        path = _locked_file(folder, stack)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _locked_file(folder: Path, stack: contextlib.ExitStack) -> Path:
+    """A new file that is locked. Between its making and its lock another process may take it for a killed build's and
+    remove it; then another one is made."""
+    while True:
+        handle, name = tempfile.mkstemp(prefix="build-", dir=folder)
+        file = stack.enter_context(os.fdopen(handle, "wb"))
         fcntl.flock(file, fcntl.LOCK_SH)
-        yield
+        if os.fstat(file.fileno()).st_nlink:
+            return Path(name)
 
 
 def list_items(cache: Path) -> tuple[Item, ...]:
@@ -107,7 +121,7 @@ def list_items(cache: Path) -> tuple[Item, ...]:
     found = []
     for store, pattern in _STORES.items():
         for path in (cache / store).glob(pattern):
-            with contextlib.suppress(FileNotFoundError):  # another process took it
+            with contextlib.suppress(OSError):  # another process took it, or it is another user's
                 found.append(Item(store, path, _size_of(store, path), path.stat().st_mtime))
     return tuple(sorted(found, key=lambda item: (item.used, item.path)))
 
@@ -145,31 +159,32 @@ def _oldest_start(cache: Path) -> float:
                     path.unlink(missing_ok=True)
                 except BlockingIOError:
                     oldest = min(oldest, os.fstat(file.fileno()).st_mtime)
-        except FileNotFoundError:
-            continue
+        except OSError:  # it has ended, or is another user's
+            with contextlib.suppress(FileNotFoundError):
+                oldest = min(oldest, path.stat().st_mtime)
     return oldest
 
 
 def _remove(cache: Path, item: Item) -> bool:
-    """Take an item out, first of sight and then of the disk; False when somebody uses it now. A header tree is taken
-    under the lock that builds hold while they look for it."""
+    """Take an item out, first of sight and then of the disk; False when somebody uses it now, or it is another user's.
+    A header tree is taken under the lock that builds hold while they look for it."""
     lock = item.path.with_name(f".{item.path.name}.lock")
-    with contextlib.ExitStack() as stack:
-        if item.store == "headers":
-            file = stack.enter_context(lock.open("w"))
-            try:
+    aside: Path | None = None
+    try:
+        with contextlib.ExitStack() as stack:
+            if item.store == "headers":
+                file = stack.enter_context(lock.open("w"))
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return False
-        try:
             if item.path.stat().st_mtime != item.used or any(item.path.glob("*.part")):
                 return False
             aside = Path(tempfile.mkdtemp(prefix=".pruned-", dir=cache / item.store))
             item.path.rename(aside / "item")
-        except FileNotFoundError:
-            return False
-    shutil.rmtree(aside, ignore_errors=True)
-    return True
+        return True
+    except OSError:
+        return False
+    finally:
+        if aside is not None:
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 def _size_of(store: str, path: Path) -> int:

@@ -21,6 +21,7 @@ from pathlib import Path
 from builder.choice import Choice
 from builder.failure import Failure, StepError
 from builder.headers import HeaderTree
+from builder.keep import touch
 from builder.kinds.bpf import CODE, DEFINES, include_argv, llc_argv
 from builder.kinds.step import Workplace
 from builder.source import DriverSource, digest_folder, is_source
@@ -59,6 +60,7 @@ def find_layouts(tree: HeaderTree, source: DriverSource, choice: Choice, cache: 
     parts = [_LAYOUT, tree.digest, of_source, choice.compiler.clang.text]
     kept = cache / f"{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:32]}.json"
     if kept.is_file():
+        touch(kept)
         return Layouts(**json.loads(kept.read_text()))
     cache.mkdir(parents=True, exist_ok=True)
     series = re.match(r"\d+\.\d+", tree.evidence.release)

@@ -24,6 +24,7 @@ from pathlib import Path
 from builder.bench import Bench
 from builder.failure import StepError
 from builder.headers import HeaderTree
+from builder.keep import touch
 from builder.layouts import find_layouts, same_layouts
 from builder.plan import BuildPlan
 from builder.recipe import Recipe
@@ -77,14 +78,16 @@ class Shares:
 
     def find(self, plan: BuildPlan, tree: HeaderTree, recipe: Recipe, bench: Bench) -> Stored | None:
         """A module of another kernel of the batch that is proved to serve this one; None when there is none. The proof
-        is kept: its inputs are all in the content key of what would have been built."""
+        is kept: its inputs are all in the content key of what would have been built. Built again by force is only what
+        this batch built."""
         if not tree.evidence.modversions or plan.twin_of or len(self.kernels) < 2:
             return None
         kept = bench.cache / "shares" / f"{recipe.key}.json"
-        known = _read(kept)
+        known = None if bench.force else _read(kept)
         if known and known["kernel"] in self.kernels:
             stored = find_stored(bench.store, known["content_key"])
             if stored is not None:
+                touch(kept)
                 return stored
         with self._lock:
             offers = tuple(self._offers)

@@ -53,9 +53,10 @@ def command(
 ) -> int:
     """Show which drivers passed on which kernels: distribution by kernel by kind, with reasons, history and logs.
 
-    The newest verdict counts. Kernels of the index on which nothing was tried yet are not verified: the table on the
-    terminal counts them (--all lists them), page and document list them, but for distributions without any verdict. A
-    driver that passed before and fails now is said to.
+    The newest verdict counts; one by another policy of the verifier or on another image than the index has now is
+    void, and its driver not verified. Kernels of the index on which nothing was tried yet are not verified: the table
+    on the terminal counts them (--all lists them), page and document list them, but for distributions without any
+    verdict. A driver that passed before and fails now is said to.
 
     \b
     Examples:

@@ -1,7 +1,8 @@
 """The matrix of distribution, kernel, driver kind and verdict, with its history: from verdicts, nothing read here.
 
 Of the verdicts on one kernel and kind the newest counts; the others are its history. A kernel of the index on which
-nothing was ever tried is in the matrix, too: what is missing must not look like what does not exist.
+nothing was ever tried is in the matrix, too: what is missing must not look like what does not exist. A verdict of
+another policy of the verifier, or on another image than the index has now, is void: it counts as not verified.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kdriver.core.artifact import DriverKind
-from kdriver.core.kernel import Kernel
-from kdriver.core.verdict import Outcome
+from kdriver.core.kernel import Kernel, PackageRole
+from kdriver.core.verdict import Outcome, void_reason
 from kdriver.verifier.journal import Told
 
 OUTSIDE = "outside"
@@ -30,10 +31,12 @@ _STAGES = frozenset((
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What is known of one kind on one kernel. history: newest first, empty when nothing was ever tried."""
+    """What is known of one kind on one kernel. history: newest first, empty when nothing was ever tried. image_sha256:
+    of the kernel's image now, empty where it is not known."""
 
     kind: DriverKind
     history: tuple[Told, ...] = ()
+    image_sha256: str = ""
 
     @property
     def now(self) -> Told | None:
@@ -41,15 +44,24 @@ class Cell:
         return self.history[0] if self.history else None
 
     @property
+    def void(self) -> str:
+        """Why the verdict that passed or failed says nothing any more; empty where one holds or there is none."""
+        if not self.history or self.history[0].verdict.outcome is Outcome.NOT_VERIFIED:
+            return ""
+        return void_reason(self.history[0].verdict, image_sha256=self.image_sha256)
+
+    @property
     def outcome(self) -> Outcome:
-        """Of the newest verdict; not verified without one."""
-        return self.history[0].verdict.outcome if self.history else Outcome.NOT_VERIFIED
+        """Of the newest verdict; not verified without one that holds."""
+        return self.history[0].verdict.outcome if self.history and not self.void else Outcome.NOT_VERIFIED
 
     @property
     def reason(self) -> str:
         """Why it did not pass, in one line; empty when it did."""
         if not self.history:
             return NEVER
+        if self.void:
+            return f"void: {self.void}"
         return "" if self.outcome is Outcome.PASSED else self.history[0].verdict.reason
 
     @property
@@ -57,6 +69,8 @@ class Cell:
         """What kind of failure, as the verdict says; of older ones by the stage that the reason names."""
         if self.outcome is Outcome.PASSED:
             return ""
+        if self.void:
+            return "void"
         return (self.history[0].verdict.fault if self.history else "") or class_of(self.reason)
 
     @property
@@ -230,12 +244,14 @@ def _row(
 ) -> KernelRow:
     family, _, rest = key.partition("/")
     words = rest.split("/")
+    image = kernel.package(PackageRole.IMAGE) if kernel is not None else None
+    digest = image.sha256 if image is not None else ""
     return KernelRow(
         key,
         kernel.distro_release if kernel is not None else OUTSIDE,
         kernel.release if kernel is not None else words[1] if len(words) > 1 else key,
         kernel.package_version if kernel is not None else "/".join(words[2:]) or family,
-        tuple(Cell(kind, _history(histories.get(str(kind), []))) for kind in kinds),
+        tuple(Cell(kind, _history(histories.get(str(kind), [])), digest) for kind in kinds),
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -76,6 +78,43 @@ def test_build_that_was_killed_protects_nothing(cache: Path) -> None:
     (cache / "running/build-killed").touch()
     assert prune(cache, limit_bytes=0, max_age_s=None).kept == 0
     assert not list((cache / "running").iterdir())
+
+
+def test_build_whose_file_was_taken_before_it_was_locked_makes_another(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock = fcntl.flock
+    taken: list[Path] = []
+
+    def late(file: IO[bytes], operation: int) -> None:
+        if operation == fcntl.LOCK_SH and not taken:
+            taken.extend((cache / "running").iterdir())
+            taken[0].unlink()
+        flock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with build_running(cache):
+        assert len(taken) == 1
+        (running,) = (cache / "running").iterdir()
+        assert running != taken[0]
+        os.utime(running, (NOW - 5000, NOW - 5000))
+        assert prune(cache, limit_bytes=0, max_age_s=None).kept == 4
+    assert not list((cache / "running").iterdir())
+
+
+def test_what_may_not_be_taken_stays_and_the_rest_goes(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rename = Path.rename
+
+    def refuse(path: Path, target: Path) -> Path:
+        if path.name == "middle":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    done = prune(cache, limit_bytes=0, max_age_s=None)
+    assert ([one.path.name for one in done.items], done.kept) == (["old", "abcd", "new.json"], 1)
+    assert names(cache) == ["middle"]
+    assert not list((cache / "artifacts").glob(".pruned-*"))
 
 
 def test_header_tree_that_somebody_looks_at_now_stays(cache: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kdriver.core.artifact import DriverKind
+from kdriver.core.kernel import Package, PackageRole
 from kdriver.core.verdict import Outcome
 from kdriver.verifier.coverage import NEVER, OUTSIDE, class_of, count, make_coverage, release_key
 from kdriver.verifier.coverage_page import render_html, render_markdown, write_html
@@ -38,6 +40,25 @@ def test_the_newest_verdict_counts_and_the_others_are_history() -> None:
 def test_what_never_passed_did_not_break() -> None:
     one = [told(OLD, outcome=Outcome.FAILED, day=day, reason="load: no") for day in (1, 2)]
     assert not make_coverage(one, [OLD], [DriverKind.KMOD]).rows[0].cells[0].broke
+
+
+def test_a_void_verdict_does_not_count_and_stays_in_the_history() -> None:
+    image = Package(PackageRole.IMAGE, "linux-image", "1-1", "amd64", "main", "pool/i.deb", 1, "b" * 64)
+    booted = replace(OLD, packages=(image,))
+    for void, why in ((told(booted, day=5, policy="1"), "policy 1"), (told(booted, day=5, image="c" * 64), "image")):
+        coverage = make_coverage([told(booted, day=1, image="b" * 64), void], [booted], [DriverKind.KMOD])
+        (cell,) = coverage.rows[0].cells
+        assert (cell.outcome, cell.failure_class, len(cell.history)) == (Outcome.NOT_VERIFIED, "void", 2)
+        assert cell.reason.startswith("void: ") and why in cell.reason
+        assert count(coverage.rows).passed == 0
+    (holds,) = make_coverage([told(booted, image="b" * 64)], [booted], [DriverKind.KMOD]).rows[0].cells
+    assert (holds.outcome, holds.reason) == (Outcome.PASSED, "")
+
+
+def test_what_could_not_be_tried_keeps_its_own_reason() -> None:
+    one = told(OLD, outcome=Outcome.NOT_VERIFIED, reason="not built: no gcc", policy="1")
+    (cell,) = make_coverage([one], [OLD], [DriverKind.KMOD]).rows[0].cells
+    assert cell.reason == "not built: no gcc"
 
 
 def test_kernels_that_nobody_tried_are_not_verified() -> None:
