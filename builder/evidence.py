@@ -95,6 +95,16 @@ def read_evidence(build_dir: Path) -> Evidence:
     return Evidence(release[1], compiler, gcc, "CONFIG_MODVERSIONS=y" in config.splitlines(), glibc, tool)
 
 
+def require_symvers(build_dir: Path) -> None:
+    """Raise StepError (headers) where a header tree does not say what the kernel exports."""
+    if not (build_dir / "Module.symvers").is_file():
+        raise StepError(
+            Failure.HEADERS,
+            f"{build_dir.name} has no Module.symvers, by which the module's symbols are compared with the kernel's",
+            hint="Take it from the build of the whole kernel: `make` writes it, `make modules_prepare` does not.",
+        )
+
+
 def compiler_source(build_dir: Path) -> str:
     """Which file of a header tree names the compiler. Raises StepError (headers) when none does."""
     return _compiler(build_dir, _text(build_dir / ".config"))[2]

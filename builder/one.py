@@ -13,6 +13,7 @@ from pathlib import Path
 from builder import checks
 from builder.bench import Bench, Prepared
 from builder.choice import Choice
+from builder.evidence import require_symvers
 from builder.failure import Failure, StepError
 from builder.foreign import ForeignDriver
 from builder.headers import HeaderTree
@@ -43,6 +44,7 @@ def build_one(plan: BuildPlan, bench: Bench, shares: Shares | None = None) -> tu
     """
     tree = None if plan.kind is DriverKind.CORE else bench.tree(plan)
     if plan.kind is DriverKind.KMOD and tree is not None:
+        require_symvers(tree.build_dir)
         choice = bench.gcc(plan, tree)
     else:
         choice = bench.toolchains.llvm(None if tree is None else plan.kernel)

@@ -22,6 +22,7 @@ from builder.difference import compare_files
 from builder.failure import Failure
 from builder.result import BuildOutcome, BuildResult
 from kdriver.core.errors import BuildError, ExitCode
+from kdriver.core.kernel import FILE
 from kdriver.core.paths import cache_dir, index_dir
 
 _SCRIPT = 'printf %s "$1" >/proc/sys/kernel/hostname && umask "$2" && shift 2 && exec "$@"'
@@ -65,6 +66,8 @@ def plan_circumstances(folder: Path, *, namespaces: bool, other_user: bool, umas
         "LC_ALL": "C.UTF-8" if os.environ.get("LC_ALL") != "C.UTF-8" else "POSIX",
         "USER": "kdriver-elsewhere",
         "PYTHONDONTWRITEBYTECODE": "1",
+        # Its downloads are this cache's, which other builds use: nothing of them is its to take out.
+        "KDRIVER_CACHE_LIMIT": "1000000T",
         "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
     }
     return Circumstances(tuple(prefix), environment, tuple(differs))
@@ -80,12 +83,8 @@ def check_reproducible(results: Sequence[BuildResult], words: Sequence[str], job
     if not ours:
         return tuple(results)
     with _elsewhere() as (folder, circumstances):
-        kernels = dict.fromkeys(result.kernel for result in ours)
-        kinds = dict.fromkeys(str(result.kind) for result in ours)
-        argv = [sys.executable, "-m", "kdriver", "build", "--json", "--jobs", str(jobs), "--out", str(folder / "out")]
-        argv += [word for kernel in kernels for word in ("--kernel", kernel)]
-        argv += [word for kind in kinds for word in ("--kind", kind)]
-        again = _run([*circumstances.prefix, *argv, *words], folder, circumstances)
+        argv = [*again_argv(ours, folder / "out", jobs), *words]
+        again = _run([*circumstances.prefix, *argv], folder, circumstances)
         found = {(one["kernel"], one["kind"]): one for one in again}
         return tuple(
             _judge(result, found.get((result.kernel, str(result.kind))), circumstances)
@@ -93,6 +92,16 @@ def check_reproducible(results: Sequence[BuildResult], words: Sequence[str], job
             else result
             for result in results
         )
+
+
+def again_argv(results: Sequence[BuildResult], out: Path, jobs: int) -> list[str]:
+    """The command that builds the same again, without how. A kernel from outside the index is named by its --headers,
+    which say how, too."""
+    kernels = dict.fromkeys(result.kernel for result in results if not result.kernel.startswith(f"{FILE}/"))
+    kinds = dict.fromkeys(str(result.kind) for result in results)
+    argv = [sys.executable, "-m", "kdriver", "build", "--json", "--jobs", str(jobs), "--out", str(out)]
+    argv += [word for kernel in kernels for word in ("--kernel", kernel)]
+    return argv + [word for kind in kinds for word in ("--kind", kind)]
 
 
 def _judge(result: BuildResult, again: dict[str, Any] | None, circumstances: Circumstances) -> BuildResult:

@@ -43,6 +43,17 @@ def test_unknown_option_is_a_usage_error(script: str) -> None:
     assert done.stdout == ""
 
 
+def test_engine_ends_no_process_that_only_has_the_number_of_its_own(tmp_path: Path) -> None:
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        try:
+            (tmp_path / "pid").write_text(f"{stranger.pid}\n")
+            assert _run(["ci/engine", "stop", "--dir", str(tmp_path)]).returncode == 0
+            assert stranger.poll() is None
+            assert not (tmp_path / "pid").exists()
+        finally:
+            stranger.kill()
+
+
 def test_quickstart_cleans_no_folder_that_is_not_its_own(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("mine")
     done = _run(["ci/quickstart", "--clean"], env={"KDRIVER_QUICKSTART_DIR": str(tmp_path)})

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 @click.option(
     "--headers",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     help="Build for a kernel from outside the index: its prepared build tree, kernel-devel or linux-headers folder, "
     ".deb or .rpm. Repeatable.",
 )

@@ -121,17 +121,27 @@ def below_closed(task: Task) -> tuple[Path, ...]:
 
 
 def owner_of(pid: int) -> str:
-    """What tells whether the process that started a container still lives: machine, process id and start time."""
+    """What tells whether the process that started a container still lives: machine, process id and start time. The
+    machine is its name and the process namespace: a kdriver in a container may have the name of its host, and its
+    engine, but other processes."""
     stat = Path(f"/proc/{pid}/stat")
     try:
         started = stat.read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         started = ""
-    return f"{os.uname().nodename}/{pid}/{started}"
+    return f"{_machine()}/{pid}/{started}"
+
+
+def _machine() -> str:
+    try:
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        namespace = ""
+    return f"{os.uname().nodename},{namespace}"
 
 
 def is_orphan(owner: str) -> bool:
     """Whether a container's owner was a process of this machine that has ended."""
     machine, _, rest = owner.partition("/")
     pid = rest.partition("/")[0]
-    return machine == os.uname().nodename and pid.isdecimal() and owner_of(int(pid)) != owner
+    return machine == _machine() and pid.isdecimal() and owner_of(int(pid)) != owner

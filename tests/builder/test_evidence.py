@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from builder.evidence import read_evidence
-from builder.failure import StepError
+from builder.evidence import read_evidence, require_symvers
+from builder.failure import Failure, StepError
 
 
 def tree(folder: Path, files: dict[str, str]) -> Path:
@@ -91,3 +91,12 @@ def test_libc_need_is_that_of_the_neediest_host_tool(tmp_path: Path) -> None:
     found = read_evidence(root)
     assert found.glibc >= (2, 2)
     assert found.glibc_tool == "tools/objtool/objtool.real-x86"
+
+
+def test_tree_without_the_kernels_symbols_is_told_what_writes_them(tmp_path: Path) -> None:
+    with pytest.raises(StepError, match=r"has no Module\.symvers") as caught:
+        require_symvers(tmp_path)
+    assert caught.value.failure is Failure.HEADERS
+    assert caught.value.hint is not None and "modules_prepare" in caught.value.hint
+    (tmp_path / "Module.symvers").touch()
+    require_symvers(tmp_path)

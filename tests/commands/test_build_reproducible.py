@@ -92,6 +92,30 @@ def test_options_that_say_how_to_build_reach_the_second_build(
     assert [one["reproduced"] for one in results(capsys)] == ["identical"]
 
 
+def test_kernel_from_outside_the_index_is_built_twice_by_its_headers(
+    site: BuildSite, tmp_path: Path, capsys: Capture
+) -> None:
+    TinyKernel().packages(tmp_path / "given")
+    headers = [word for path in sorted((tmp_path / "given/debian/pool").iterdir()) for word in ("--headers", str(path))]
+    words = ["build", *headers, "--kind", "kmod", "--driver-src", str(TOY_DRIVER), "--check-reproducible", "--json"]
+    assert run(words) == ExitCode.DONE
+    assert [one["reproduced"] for one in results(capsys)] == ["identical"]
+
+
+def test_second_build_takes_nothing_out_of_the_downloads_that_it_shares(
+    site: BuildSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    site.add()
+    old = site.cache / "downloads/ab/old.deb"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(bytes(10))
+    os.utime(old, (1, 1))
+    monkeypatch.setattr("builder.run.prune", lambda *given, **named: None)
+    monkeypatch.setenv("KDRIVER_CACHE_LIMIT", "1")
+    assert check("--kind", "kmod") == ExitCode.DONE
+    assert old.is_file(), "the first build is told here to leave it; the second one is another process"
+
+
 def test_without_root_neither_host_nor_user_is_promised(tmp_path: Path) -> None:
     poor = plan_circumstances(tmp_path, namespaces=False, other_user=False, umask=0o077)
     assert poor.differs == ("folder", "cache", "time", "time zone", "locale", "umask")

@@ -130,6 +130,18 @@ def test_next_run_shares_again_and_no_share_builds_each(site: BuildSite, capsys:
     assert [one["outcome"] for one in results(capsys)] == ["built", "built"]
 
 
+def test_force_shares_only_what_the_same_batch_built(site: BuildSite, capsys: Capture) -> None:
+    first, second = site.add(FIRST), site.add(other())
+    assert build(site, "--json") == ExitCode.DONE
+    capsys.readouterr()
+    both = ["--kernel", second.release, "--kernel", first.release]
+    assert build(site, "--json", "--force", *both) == ExitCode.DONE
+    assert [(one["kernel"], one["outcome"]) for one in results(capsys)] == [
+        (second.key, "built"),
+        (first.key, "shared"),
+    ]
+
+
 def test_kernel_that_can_share_waits_for_the_one_that_is_being_built(site: BuildSite, capsys: Capture) -> None:
     site.add(FIRST)
     site.add(other())

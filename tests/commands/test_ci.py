@@ -54,6 +54,16 @@ def test_ready_file_is_what_would_be_rendered(service: CiService) -> None:
 
 
 @pytest.mark.parametrize("service", list(CiService))
+def test_private_keys_are_removed_also_when_publishing_fails(service: CiService) -> None:
+    text = render_ci(service, ["debian12"])
+    if service is CiService.GITHUB:
+        assert text.index("trap 'rm -rf keys' EXIT") < text.index("tar xz\n"), "from before they are there"
+    else:
+        assert "  after_script:\n    - rm -rf keys\n" in text
+    assert text.count("rm -rf keys") == 1
+
+
+@pytest.mark.parametrize("service", list(CiService))
 def test_every_command_of_a_file_exists_with_its_options(service: CiService, capsys: Capture) -> None:
     text = render_ci(service, ["debian12"])
     lines = [

@@ -113,6 +113,14 @@ def test_containers_of_other_machines_are_left_alone() -> None:
     assert not is_orphan("")
 
 
+def test_containers_of_another_process_namespace_are_left_alone() -> None:
+    machine, _, rest = owner_of(os.getpid()).partition("/")
+    assert is_orphan(f"{machine}/999999999/1")
+    host = machine.partition(",")[0]
+    assert not is_orphan(f"{host},pid:[1]/999999999/1")
+    assert rest.startswith(f"{os.getpid()}/")
+
+
 def test_mounts_below_root_s_home_need_a_stand_in_for_it() -> None:
     assert below_closed(task(reads=(f"{CLOSED}/.cache/headers", "/srv"))) == (Path(".cache/headers"),)
     assert below_closed(task(reads=("/srv", "/rooted"))) == ()

@@ -32,7 +32,5 @@ def told(
     key = kernel if isinstance(kernel, str) else kernel.key
     events = 0 if outcome is Outcome.NOT_VERIFIED else 2571
     date = f"2026-11-{day:02}T03:04:05Z"
-    verdict = Verdict(
-        key, kind, artifact, outcome, reason, 3.0, date, events=events, policy=policy, image_sha256=image
-    )
+    verdict = Verdict(key, kind, artifact, outcome, reason, 3.0, date, events=events, policy=policy, image_sha256=image)
     return Told(verdict, "here", console)
