@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 from builder.failure import Failure
 from builder.result import BuildOutcome, BuildResult
 
-_OF_THE_SITE = {str(one) for one in (Failure.DOWNLOAD, Failure.INTEGRITY, Failure.SYSTEM, Failure.BUG)}
+_OF_THE_SITE = {str(one) for one in (Failure.DOWNLOAD, Failure.INTEGRITY, Failure.WORKER, Failure.SYSTEM, Failure.BUG)}
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 

@@ -67,20 +67,21 @@ def artifacts_for(
     """The drivers for a kernel, in the order of the kinds, and the kinds that have none, with the reason.
 
     kernel: its key, or empty to go by the release alone; several different drivers of that release raise ConfigError
-    then. A CO-RE object serves every kernel.
+    then. A CO-RE object serves every kernel. A module and its signed file are one driver: the module counts, for the
+    verdict is about what both have in common.
     """
     known = list(found)
     drivers = []
     missing = []
     for kind in kinds:
         fitting = [one for one in known if one.record.kind is kind and _fits(one.record, kernel, release)]
-        if len({one.record.sha256 for one in fitting}) > 1 and not kernel:
+        if len({one.record.judged for one in fitting}) > 1 and not kernel:
             raise ConfigError(
                 f"{fitting[0].path.parent.parent}: several {kind} drivers for {release} are in the folder",
                 hint="Name the folder of one of them with --artifacts.",
             )
         if fitting:
-            drivers.append(under_test(fitting[0]))
+            drivers.append(under_test(min(fitting, key=lambda one: bool(one.record.signer))))
         else:
             missing.append((kind, f"no {kind} driver for {kernel or release} is in the folder"))
     return tuple(drivers), tuple(missing)

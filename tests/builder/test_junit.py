@@ -28,6 +28,12 @@ def test_counts_add_up_and_a_mirror_is_not_the_drivers_failure() -> None:
     assert [case[0].tag for case in root.iter("testcase")] == ["system-out", "failure", "error", "skipped"]
 
 
+def test_a_cluster_without_workers_is_not_the_drivers_failure() -> None:
+    lost = BuildResult("a", DriverKind.KMOD, BuildOutcome.FAILED, reason="worker: none left", failure="worker")
+    (case,) = junit([lost]).iter("testcase")
+    assert (case[0].tag, case[0].get("type")) == ("error", "worker")
+
+
 def test_what_xml_cannot_hold_is_replaced(tmp_path: Path) -> None:
     write_junit(RESULTS, tmp_path / "deep" / "results.xml")
     root = ElementTree.parse(tmp_path / "deep" / "results.xml").getroot()

@@ -16,9 +16,10 @@ KEY = "debian/x86_64/1.2.3-tiny-amd64/1.2.3-1"
 RELEASE = "1.2.3-tiny-amd64"
 
 
-def _write(folder: Path, kind: DriverKind, kernel: str, release: str, *, record: str = "") -> Path:
+def _write(folder: Path, kind: DriverKind, kernel: str, release: str, *, record: str = "", unsigned: str = "") -> Path:
+    """A driver file with its record. unsigned: it is the signed file of that module."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = f"{kind} of {kernel}".encode()
+    content = f"{kind} of {kernel}{' signed' if unsigned else ''}".encode()
     artifact = Artifact(
         kernel=kernel,
         release=release,
@@ -33,6 +34,8 @@ def _write(folder: Path, kind: DriverKind, kernel: str, release: str, *, record:
         content_key="0" * 64,
         seconds=1.0,
         built_at="2026-01-01T00:00:00Z",
+        signer="f" * 64 if unsigned else "",
+        unsigned=unsigned,
     )
     path = folder / kind.file_name
     path.write_bytes(content)
@@ -44,6 +47,16 @@ def test_the_builders_folder_is_read_whatever_its_layout(tmp_path: Path) -> None
     kmod = _write(tmp_path / RELEASE, DriverKind.KMOD, KEY, RELEASE)
     core = _write(tmp_path / "any" / "deep", DriverKind.CORE, CORE_KERNEL, "", record="record.json")
     assert [one.path for one in find_artifacts(tmp_path)] == [kmod, core]
+
+
+@pytest.mark.parametrize("kernel", [KEY, ""], ids=["of the index", "by its release"])
+@pytest.mark.parametrize("signed", ["a/signed", "A"], ids=["behind the module", "before it"])
+def test_a_module_and_its_signed_file_are_one_driver(kernel: str, signed: str, tmp_path: Path) -> None:
+    plain = _write(tmp_path / "a", DriverKind.KMOD, KEY, RELEASE)
+    digest = hashlib.sha256(plain.read_bytes()).hexdigest()
+    _write(tmp_path / signed, DriverKind.KMOD, KEY, RELEASE, unsigned=digest)
+    drivers, missing = artifacts_for(find_artifacts(tmp_path), [DriverKind.KMOD], kernel=kernel, release=RELEASE)
+    assert ([one.sha256 for one in drivers], missing) == ([digest], ())
 
 
 def test_a_kernel_gets_its_own_drivers_and_the_core_object(tmp_path: Path) -> None:
