@@ -203,7 +203,8 @@ int64_t call_as(struct made *m)
 	const struct kind_row *row = &kinds[m->kind];
 	const uint64_t *a = m->a;
 
-	if (m->i386 && row->number_i386 == SUBCALL)
+	/* The socket calls have numbers of their own on i386 since 4.3, the semaphore calls since 5.1. */
+	if (m->i386 && (row->number_i386 == SUBCALL || (missing_on_i386[m->kind] && has_subcall(m->kind))))
 		return compat_subcall(m);
 	if (m->i386)
 		return compat_call(row->number_i386, a[0], a[1], a[2], a[3], a[4], a[5]);

@@ -142,9 +142,14 @@ uint64_t rss_slack_kb(void);
 uint64_t own_start_ticks(void);
 size_t proc_read(const char *path, char *text, size_t size);
 extern bool helper_has_statx, helper_has_preadv2; /* calls that are no events, for the cases' own use */
+extern bool expect_preadv; /* the case expects its own as well */
 /* The file of an open says whether that made it: since 4.19, and in no kernel of RHEL 7 or 8. */
 extern bool kernel_tells_created;
-bool kernel_has(enum kind kind); /* whether it has a call, however new */
+/* signalfd finds no room for what it converts on the stack of a 64-bit program, before 4.16. */
+extern bool compat_has_room;
+extern bool missing_on_i386[K_KINDS]; /* by its i386 number */
+bool kernel_has(enum kind kind); /* whether it has a call, the way the case makes it */
+void i386_setup(void);
 bool gives(enum kind kind, int64_t ret, int64_t wanted); /* the result wanted, or that there is no such call */
 struct stat;
 void stat_fd_of(pid_t pid, int fd, struct stat *st);
@@ -175,6 +180,7 @@ extern bool compat_calls; /* wherever that can be */
 extern bool compat_as_given; /* the case lays structures out for i386 itself */
 bool compat_prepare(struct made *m);
 int64_t compat_subcall(const struct made *m);
+bool has_subcall(enum kind kind);
 int64_t compat_call(int number, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
 
 /* process.c: children whose events are expected, too. */
@@ -282,6 +288,7 @@ extern const struct one_case file_cases[], io_cases[], net_cases[], process_case
 	ipc_cases[], misc_cases[], identity_cases[], path_cases[], handle_cases[], descriptor_cases[], transfer_cases[],
 	user_cases[], limit_cases[], system_cases[], packed_cases[], asked_cases[], pointer_cases[], end_cases[];
 #define PROCESS_VM_CASE "process-vm" /* the processes of these must not call process_vm_readv for themselves */
+#define I386_PROGRAM_CASE "i386-program" /* it makes preadv of its own */
 #define PROCESS_VM_ENDS_CASE "ends-process-vm"
 void exec_image_of_self(void);
 void i386_probe(void);

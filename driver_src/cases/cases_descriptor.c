@@ -94,6 +94,11 @@ static void signalfd_cases(void)
 {
 	int64_t fd;
 
+	if (compat_calls && !compat_has_room) {
+		case_skip(
+			"a 64-bit program's i386 call has no room for this kernel's copy of the signals (before 4.16)");
+		return;
+	}
 	set = 0x123400000200ul;
 	fd = call3(K_SIGNALFD, -1, &set, 8);
 	must("signalfd", fd >= 0);

@@ -193,6 +193,15 @@ static void pipe2_cases(void)
 	must("pipe2", call2(K_PIPE2, UNMAPPED, 0) == -EFAULT);
 }
 
+/* An i386 call looks at a lock before it looks at the descriptor, in kernels before 4.13. */
+static bool refused(int64_t ret, int command)
+{
+	bool lock =
+		(command >= 5 && command <= 7) || (command >= 12 && command <= 14) || (command >= 36 && command <= 38);
+
+	return ret == -EBADF || (compat_calls && lock && ret == -EFAULT);
+}
+
 static void fcntl_cases(void)
 {
 	static const int commands[] = {5,  6,  7,  8,	 10,   12,   13,   14,	 15, 16,
@@ -213,7 +222,7 @@ static void fcntl_cases(void)
 	call3(K_FCNTL, fd, F_GETLEASE, 0);
 	must("fcntl", call3(K_FCNTL, fd, 1032, 0) == -EBADF);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		must("fcntl", call3(K_FCNTL, -1, commands[i], i) == -EBADF);
+		must("fcntl", refused(call3(K_FCNTL, -1, commands[i], i), commands[i]));
 }
 
 static void ioctl_cases(void)

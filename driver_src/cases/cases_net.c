@@ -436,6 +436,17 @@ static void get_option(int fd, int level, int name, uint32_t size, int64_t wante
 	must("getsockopt", call5(K_GETSOCKOPT, fd, level, name, &value, &length) == wanted);
 }
 
+/* One that came after 3.10. */
+static void get_newer_option(int fd, int name, uint32_t size)
+{
+	int64_t ret;
+
+	memset(&value, 0x5a, sizeof(value));
+	length = size;
+	ret = call5(K_GETSOCKOPT, fd, SOL_SOCKET, name, &value, &length);
+	must("getsockopt", ret == 0 || ret == -ENOPROTOOPT);
+}
+
 static void getsockopt_cases(void)
 {
 	static const int ints[] = {SO_TYPE,	 SO_REUSEADDR,	SO_SNDBUF,	SO_RCVBUF, SO_KEEPALIVE,
@@ -450,10 +461,10 @@ static void getsockopt_cases(void)
 	get_option(fd, SOL_SOCKET, SO_ERROR, 4, 0);
 	get_option(fd, SOL_SOCKET, SO_RCVTIMEO, sizeof(value.time), 0);
 	get_option(fd, SOL_SOCKET, SO_LINGER, 8, 0);
-	get_option(fd, SOL_SOCKET, 57 /* SO_COOKIE */, 8, 0);
+	get_newer_option(fd, 57 /* SO_COOKIE, 4.12 */, 8);
 	get_option(fd, IPPROTO_TCP, 1 /* TCP_NODELAY */, 4, 0);
 	get_option(fd, SOL_IP, IP_TTL, 4, 0);
-	get_option(fd, SOL_SOCKET, 60 /* SO_ZEROCOPY */, 4, 0);
+	get_newer_option(fd, 60 /* SO_ZEROCOPY, 4.14 */, 4);
 	get_option(fd, SOL_SOCKET, 4711, 4, -ENOPROTOOPT);
 	get_option(-1, SOL_SOCKET, SO_TYPE, 4, -EBADF);
 	must("getsockopt", call5(K_GETSOCKOPT, fd, SOL_SOCKET, SO_TYPE, NULL, &length) == -EFAULT);

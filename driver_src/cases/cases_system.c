@@ -66,6 +66,20 @@ static void capabilities(void)
 	must("capset", call2(K_CAPSET, &header, sets) == -EPERM);
 }
 
+/* Without the right to load one: else older kernels try to allocate that much, and their log tells of it. */
+static void module_of_any_length(void)
+{
+	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct sets[2];
+
+	raw_call(SYS_capget, U(&header), U(sets), 0, 0, 0, 0);
+	sets[0].effective &= ~(1u << CAP_SYS_MODULE);
+	raw_call(SYS_capset, U(&header), U(sets), 0, 0, 0, 0);
+	must("init_module", call3(K_INIT_MODULE, NULL, 0x123456789ul, string_over_page_end("a")) == -EPERM);
+	sets[0].effective |= 1u << CAP_SYS_MODULE;
+	raw_call(SYS_capset, U(&header), U(sets), 0, 0, 0, 0);
+}
+
 /* No module fits every kernel: only failures. */
 static void modules(void)
 {
@@ -76,7 +90,7 @@ static void modules(void)
 	memset(image, 'm', sizeof(image));
 	must("init_module", call3(K_INIT_MODULE, image, 60, "a=1") < 0);
 	must("init_module", call3(K_INIT_MODULE, page_end - 299, 5000, "a=2") < 0);
-	must("init_module", call3(K_INIT_MODULE, NULL, 0x123456789ul, string_over_page_end("a")) < 0);
+	module_of_any_length();
 	must("init_module", call3(K_INIT_MODULE, page_end - 9, 20, NULL) < 0);
 	must("init_module", call3(K_INIT_MODULE, image, 5, long_string) < 0);
 	must("finit_module", call3(K_FINIT_MODULE, fd, "b=2", 0) < 0);

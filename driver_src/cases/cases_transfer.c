@@ -106,7 +106,9 @@ static void between_descriptors(void)
 	must("splice", call_all(K_SPLICE, fd, &offset, ends[1], NULL, 500, 1 | 4) == 500);
 	must("splice", call_all(K_SPLICE, ends[0], NULL, out, NULL, 400, 0) == 400);
 	must("splice", call_all(K_SPLICE, -1, NULL, -2, NULL, 1ul << 40, 15) == -EBADF);
-	must("splice", call_all(K_SPLICE, fd, NULL, ends[1], NULL, 1, 0xff0) == -EINVAL);
+	/* At the file's end; flags that the call does not know are refused since 4.11. */
+	out = call_all(K_SPLICE, fd, NULL, ends[1], NULL, 1, 0xff0);
+	must("splice", out == -EINVAL || out == 0);
 	offset = 10;
 	other = 20;
 	out = call3(K_OPEN, FILE_PATH ".out", O_RDWR, 0);

@@ -50,16 +50,35 @@ int64_t compat_call(int number, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t 
 	return (int32_t)int80(words);
 }
 
-/* Calls that i386 has as sub-calls of socketcall (102), whose arguments lie in memory, or of ipc (117). */
+/* Their numbers as sub-calls of socketcall (102), whose arguments lie in memory. */
+static const uint8_t socket_subcalls[K_KINDS] = {
+	[K_SOCKET] = 1,	     [K_BIND] = 2,	  [K_CONNECT] = 3,    [K_LISTEN] = 4,	   [K_ACCEPT] = 5,
+	[K_GETSOCKNAME] = 6, [K_GETPEERNAME] = 7, [K_SOCKETPAIR] = 8, [K_SEND] = 9,	   [K_RECV] = 10,
+	[K_SENDTO] = 11,     [K_RECVFROM] = 12,	  [K_SHUTDOWN] = 13,  [K_SETSOCKOPT] = 14, [K_GETSOCKOPT] = 15,
+	[K_SENDMSG] = 16,    [K_RECVMSG] = 17,	  [K_ACCEPT4] = 18,
+};
+
+/* And as sub-calls of ipc (117). */
+static const uint8_t ipc_subcalls[K_KINDS] = {[K_SEMOP] = 1, [K_SEMGET] = 2, [K_SEMCTL] = 3};
+
+bool has_subcall(enum kind kind)
+{
+	return socket_subcalls[kind] || ipc_subcalls[kind];
+}
+
 int64_t compat_subcall(const struct made *m)
 {
 	static uint32_t words[6];
+	const uint64_t *a = m->a;
 
-	if (m->kind == K_SEMOP)
-		return compat_call(117, 1, m->a[0], m->a[2], 0, m->a[1], 0);
 	for (int i = 0; i < 6; i++)
-		words[i] = (uint32_t)m->a[i];
-	return compat_call(102, m->kind == K_ACCEPT ? 5 : m->kind == K_SEND ? 9 : 10, U(words), 0, 0, 0, 0);
+		words[i] = (uint32_t)a[i];
+	if (m->kind == K_SEMOP)
+		return compat_call(117, 1, a[0], a[2], 0, a[1], 0);
+	/* What semctl takes last lies in memory. */
+	if (ipc_subcalls[m->kind])
+		return compat_call(117, ipc_subcalls[m->kind], a[0], a[1], a[2], U(&words[3]), 0);
+	return compat_call(102, socket_subcalls[m->kind], U(words), 0, 0, 0, 0);
 }
 
 static bool fits(uint64_t value)

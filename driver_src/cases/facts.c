@@ -36,7 +36,7 @@ static size_t read_file(const char *path, char *text, size_t size)
 	return n;
 }
 
-bool helper_has_statx, helper_has_preadv2, kernel_tells_created;
+bool helper_has_statx, helper_has_preadv2, expect_preadv, kernel_tells_created, compat_has_room;
 
 static bool reread(int fd, char *text, size_t size)
 {
@@ -44,8 +44,12 @@ static bool reread(int fd, char *text, size_t size)
 		void *base;
 		size_t len;
 	} segment = {text, size - 1};
-	int64_t n = raw_call(helper_has_preadv2 ? SYS_preadv2 : SYS_preadv, (uint64_t)fd, U(&segment), 1, 0, 0, 0);
+	int64_t n;
 
+	if (expect_preadv && !helper_has_preadv2)
+		n = call5(K_PREADV, fd, &segment, 1, 0, 0);
+	else
+		n = raw_call(helper_has_preadv2 ? SYS_preadv2 : SYS_preadv, (uint64_t)fd, U(&segment), 1, 0, 0, 0);
 	text[n > 0 ? n : 0] = 0;
 	return n > 0;
 }
@@ -331,10 +335,14 @@ static void args_setup(int argc, char **argv)
 	strcpy(self.args_json + used, used ? "]" : "null");
 }
 
-/* Calls that came after 3.10, the oldest kernel there is a driver for. */
-static const enum kind newer[] = {K_RENAMEAT2,	 K_SECCOMP,	    K_MEMFD_CREATE, K_BPF,     K_EXECVEAT,   K_MLOCK2,
-				  K_USERFAULTFD, K_COPY_FILE_RANGE, K_CLONE3,	    K_OPENAT2, K_CLOSE_RANGE};
+/* Calls that came after 3.10, the oldest kernel there is a driver for, and those that i386 got as calls of their own. */
+static const enum kind newer[] = {
+	K_RENAMEAT2,	   K_SECCOMP,  K_MEMFD_CREATE, K_BPF,	      K_EXECVEAT,   K_MLOCK2,	   K_USERFAULTFD,
+	K_COPY_FILE_RANGE, K_CLONE3,   K_OPENAT2,      K_CLOSE_RANGE, K_SOCKET,	    K_SOCKETPAIR,  K_BIND,
+	K_CONNECT,	   K_LISTEN,   K_ACCEPT4,      K_GETSOCKOPT,  K_SETSOCKOPT, K_GETSOCKNAME, K_GETPEERNAME,
+	K_SENDTO,	   K_RECVFROM, K_SENDMSG,      K_RECVMSG,     K_SHUTDOWN,   K_SEMGET,	   K_SEMCTL};
 static bool missing[K_KINDS];
+bool missing_on_i386[K_KINDS];
 
 bool gives(enum kind kind, int64_t ret, int64_t wanted)
 {
@@ -343,6 +351,8 @@ bool gives(enum kind kind, int64_t ret, int64_t wanted)
 
 bool kernel_has(enum kind kind)
 {
+	if (compat_calls && kinds[kind].number_i386 > 0)
+		return !missing_on_i386[kind] || has_subcall(kind);
 	return !missing[kind];
 }
 
@@ -353,6 +363,15 @@ static void kernel_setup(void)
 
 	for (size_t i = 0; i < ARRAY_SIZE(newer); i++)
 		missing[newer[i]] = raw_call(kinds[newer[i]].number, no, no, no, no, no, no) == -ENOSYS;
+}
+
+/* Where the kernel takes i386 calls. */
+void i386_setup(void)
+{
+	const uint64_t no = (uint64_t)-1;
+
+	for (size_t i = 0; i < ARRAY_SIZE(newer); i++)
+		missing_on_i386[newer[i]] = compat_call(kinds[newer[i]].number_i386, no, no, no, no, no, no) == -ENOSYS;
 }
 
 void self_setup(int argc, char **argv)
@@ -370,6 +389,7 @@ void self_setup(int argc, char **argv)
 	helper_has_statx = raw_call(SYS_statx, U(AT_FDCWD), U("/"), 0, 0, U(text), 0) == 0;
 	helper_has_preadv2 = raw_call(SYS_preadv2, U(-1), 0, 0, 0, 0, 0) == -EBADF;
 	percpu_rss = major > 6 || (major == 6 && minor >= 2);
+	compat_has_room = major > 4 || (major == 4 && minor >= 16);
 	kernel_tells_created = major > 4 || (major == 4 && minor >= 19);
 	has_thread_self = access("/proc/thread-self/stat", R_OK) == 0;
 	kernel_setup();

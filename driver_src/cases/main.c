@@ -99,6 +99,8 @@ static bool run_case(const struct one_case *one, bool compat)
 	if (getenv("KD_GUEST"))
 		fprintf(stderr, "%s\n", name);
 	peek_without_calls = strcmp(one->name, PROCESS_VM_CASE) == 0 || strcmp(one->name, PROCESS_VM_ENDS_CASE) == 0;
+	/* Where they read by it themselves, that is told apart from the program's own by nothing. */
+	expect_preadv = strcmp(one->name, I386_PROGRAM_CASE) == 0;
 	m.ret = raw_call(SYS_fork, 0, 0, 0, 0, 0, 0);
 	if (m.ret == 0) {
 		m.order = order_next();
@@ -178,6 +180,8 @@ int main(int argc, char **argv)
 	if (strrchr(program_folder, '/'))
 		*strrchr(program_folder, '/') = 0;
 	i386_probe();
+	if (i386_runs)
+		i386_setup();
 	helper_calls_print();
 	for (size_t topic = 0; topic < ARRAY_SIZE(all_cases); topic++) {
 		for (const struct one_case *one = all_cases[topic]; one->name; one++) {

@@ -13,6 +13,7 @@ from typing import Any
 
 from kdriver.core.artifact import DriverKind
 from kdriver.verifier.compare import NOISE
+from kdriver.verifier.expectation import of_hooks
 from kdriver.verifier.results import DriverRun, Record
 
 Key = tuple[str, str, int]
@@ -102,7 +103,8 @@ def _story(run: DriverRun) -> dict[Key, _Told]:
         events[event["tid"], event["name"]].append(event)
     story: dict[Key, _Told] = {}
     ordinal: dict[tuple[str, str], int] = defaultdict(int)
-    for expected in sorted(run.expectations, key=lambda one: int(one.get("order", 0))):
+    expectations = [of_hooks(one, run.ready) for one in run.expectations]
+    for expected in sorted(expectations, key=lambda one: int(one.get("order", 0))):
         case, name = str(expected.get("case", "")), expected["event"]
         if name in NOISE:
             continue

@@ -57,6 +57,20 @@ class CaseLines:
     errors: tuple[tuple[str, str], ...]
 
 
+_CLASSIC = "tp"
+_NOT_IN_CLASSIC = {"signaldeliver": ("spid",)}
+"""What the records of classic tracepoints do not have: CONVENTIONS.md says that these are empty there."""
+
+
+def of_hooks(line: dict[str, Any], ready: Mapping[str, Any]) -> dict[str, Any]:
+    """The line as it holds for the hooks that the driver has. ready: what the loader said when it had loaded the
+    driver; its `program_type` is "tp" where the programs hang at classic tracepoints."""
+    absent = _NOT_IN_CLASSIC.get(str(line.get("event", "")), ())
+    if not absent or ready.get("program_type") != _CLASSIC:
+        return line
+    return {**line, "params": {**line.get("params", {}), **dict.fromkeys(absent)}}
+
+
 def read_case_lines(lines: Iterable[Mapping[str, Any]]) -> CaseLines:
     """Sort lines by what they are. Raises VerifyError for a line of another shape."""
     expectations: list[Expectation] = []

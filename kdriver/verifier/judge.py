@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from kdriver.catalogue.model import Catalogue
 from kdriver.core.verdict import POLICY, CaseCounts, CheckCounts, Fault, Outcome, Verdict
 from kdriver.verifier.compare import Comparison, compare
+from kdriver.verifier.expectation import of_hooks
 from kdriver.verifier.guest import Ending, GuestRun
 from kdriver.verifier.kernel_log import complaints, memory_complaints, taint_complaints
 from kdriver.verifier.plan import DriverUnderTest
@@ -106,9 +107,8 @@ def _tag(fault: Fault, texts: Iterable[str]) -> Iterator[Found]:
 
 
 def _compare(run: DriverRun, catalogue: Catalogue) -> Comparison:
-    return compare(
-        [*run.case_notes, *run.expectations], run.events, catalogue, unavailable=frozenset(_unavailable(run))
-    )
+    lines = [*run.case_notes, *(of_hooks(one, run.ready) for one in run.expectations)]
+    return compare(lines, run.events, catalogue, unavailable=frozenset(_unavailable(run)))
 
 
 def _unavailable(run: DriverRun) -> dict[str, str]:

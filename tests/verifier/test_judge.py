@@ -105,6 +105,31 @@ def test_a_driver_that_can_give_nothing_does_not_pass() -> None:
     assert _verdict(run).outcome is Outcome.FAILED
 
 
+def _signal_run(program_type: str, spid: int | None) -> DriverRun:
+    run = _good_run()
+    run.ready["program_type"] = program_type
+    params = {"spid": 71, "dpid": 71, "sig": 10}
+    run.expectations.append({"case": "asked", "event": "signaldeliver", "tid": 71, "order": 9, "params": params})
+    seen = {**params, "spid": spid}
+    run.events.append({"ts": 300, "cpu": 0, "tid": 71, "type": 1, "name": "signaldeliver", "params": seen})
+    return run
+
+
+@pytest.mark.parametrize(
+    ("program_type", "spid", "outcome"),
+    [
+        ("tp", None, Outcome.PASSED),
+        ("tp", 71, Outcome.FAILED),
+        ("raw", None, Outcome.FAILED),
+        ("raw", 71, Outcome.PASSED),
+    ],
+)
+def test_who_sent_a_signal_is_empty_where_programs_hang_at_classic_tracepoints_and_only_there(
+    program_type: str, spid: int | None, outcome: Outcome
+) -> None:
+    assert _verdict(_signal_run(program_type, spid)).outcome is outcome
+
+
 def test_a_run_in_which_all_is_right_passes_with_its_counts_and_facts() -> None:
     found = _verdict(_good_run())
     assert (found.outcome, found.reason, found.failures) == (Outcome.PASSED, "", ())
