@@ -5,7 +5,8 @@ The kernel itself checks, when it loads a module with symbol CRCs (CONFIG_MODVER
 module imports has the CRC that it was built against, and that the vermagic texts are the same behind their first word:
 the release in front is skipped then, and only then (same_magic of kernel/module). That does not cover structures which
 the module reads and no imported symbol mentions, so their layouts are compared as well (builder/layouts.py), and the
-configuration that inline functions of headers depend on. What the release says is never asked.
+configuration that inline functions of headers depend on. The text of inline functions and macros is not compared
+(docs/building.md says so): each kernel has its own verdict on a shared module. What the release says is never asked.
 
 Modules only: an eBPF probe carries the release that its loader compares with the host's, and a kernel checks nothing of
 what it reads.

@@ -185,6 +185,8 @@ def command(
     )
     if (executor == "cluster") is (scheduler is None):
         raise click.UsageError("--executor cluster and --scheduler ADDRESS go together")
+    if scheduler and check_reproducible:  # a worker has the first file in its own cache, and would hand it out again
+        raise click.UsageError("--check-reproducible compares builds of this machine; leave --executor cluster out")
     toolchains = make_toolchains(ExecutorName.LOCAL if scheduler else ExecutorName(executor), cache_dir())
     if explain:
         return explain_plans(plans, toolchains, mirrors, as_json=as_json, offline=dry_run)

@@ -116,6 +116,12 @@ def test_second_build_takes_nothing_out_of_the_downloads_that_it_shares(
     assert old.is_file(), "the first build is told here to leave it; the second one is another process"
 
 
+def test_a_cluster_would_hand_out_the_same_file_twice(site: BuildSite, capsys: Capture) -> None:
+    site.add()
+    assert check("--executor", "cluster", "--scheduler", "tcp://127.0.0.1:1") == ExitCode.USAGE
+    assert "compares builds of this machine" in capsys.readouterr().err
+
+
 def test_without_root_neither_host_nor_user_is_promised(tmp_path: Path) -> None:
     poor = plan_circumstances(tmp_path, namespaces=False, other_user=False, umask=0o077)
     assert poor.differs == ("folder", "cache", "time", "time zone", "locale", "umask")
