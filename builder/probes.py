@@ -17,6 +17,7 @@ from pathlib import Path
 from builder.environment import build_environment
 from builder.failure import Failure, StepError, relevant_lines
 from builder.headers import HeaderTree
+from builder.keep import touch
 from builder.source import copy_folder, digest_folder
 from builder.toolchain import Compiler, kbuild_cc
 from kdriver.executors.task import Executor, Task
@@ -118,6 +119,7 @@ def run_probes(
     key = hashlib.sha256("\0".join([_LAYOUT, tree.digest, digest_folder(probes), compiler.text]).encode()).hexdigest()
     kept = cache / f"{key[:32]}.json"
     if kept.is_file():
+        touch(kept)
         return ProbeResult(tuple(json.loads(kept.read_text())["variants"]))
     cache.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)

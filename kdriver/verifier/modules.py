@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import lzma
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kdriver.core.errors import NotFoundError
@@ -29,17 +29,11 @@ def unpack_modules(sources: Sequence[Path], release: str, names: Sequence[str], 
     Raises NotFoundError for a name that the sources do not have, IntegrityError for a damaged package.
     """
     home = f"lib/modules/{release}/"
-    folders = [into]
-    for source in sources:
-        if source.is_dir():
-            folders.append(_modules_folder(source, release))
-        else:
-            unpack_package(
-                source,
-                into,
-                members=lambda name: home in name and name.endswith((*_SUFFIXES, "/modules.builtin")),
-            )
-    found = [path for folder in folders for path in sorted(folder.rglob("*"))]
+
+    def is_wanted(name: str) -> bool:
+        return home in name and name.endswith((*_SUFFIXES, "/modules.builtin"))
+
+    found = _laid_out(sources, release, into, is_wanted)
     files = {_name(path): path for path in found if path.name.endswith(_SUFFIXES)}
     listed = [path for path in found if path.name == "modules.builtin"]
     builtin = {_name(Path(line)) for one in listed for line in one.read_text().split()}
@@ -54,19 +48,26 @@ def unpack_modules(sources: Sequence[Path], release: str, names: Sequence[str], 
 def sample_modules(sources: Sequence[Path], release: str, into: Path) -> tuple[Path, ...]:
     """Some of a kernel's own modules, as they are, to compare drivers with: a module carries the CRCs of the symbols
     that it uses. Raises as unpack_modules."""
+
+    def is_wanted(name: str) -> bool:
+        return f"lib/modules/{release}/kernel/" in name and name.endswith(_SUFFIXES)
+
+    every = _laid_out(sources, release, into, is_wanted, count=_MOST_SAMPLED)
+    found = [path for path in every if path.name.endswith(_SUFFIXES)]
+    return tuple(found[:: max(1, len(found) // _MOST_SAMPLED)][:_MOST_SAMPLED])
+
+
+def _laid_out(
+    sources: Sequence[Path], release: str, into: Path, members: Callable[[str], bool], count: int | None = None
+) -> list[Path]:
+    """The files of a release's modules: packages are unpacked into a folder, folders are read where they are."""
     folders = [into]
     for source in sources:
         if source.is_dir():
             folders.append(_modules_folder(source, release))
         else:
-            unpack_package(
-                source,
-                into,
-                members=lambda name: f"lib/modules/{release}/kernel/" in name and name.endswith(_SUFFIXES),
-                count=_MOST_SAMPLED,
-            )
-    found = [path for folder in folders for path in sorted(folder.rglob("*")) if path.name.endswith(_SUFFIXES)]
-    return tuple(found[:: max(1, len(found) // _MOST_SAMPLED)][:_MOST_SAMPLED])
+            unpack_package(source, into, members=members, count=count)
+    return [path for folder in folders for path in sorted(folder.rglob("*"))]
 
 
 def _modules_folder(folder: Path, release: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,26 @@ def test_force_shares_only_what_the_same_batch_built(site: BuildSite, capsys: Ca
         (second.key, "built"),
         (first.key, "shared"),
     ]
+
+
+def test_what_a_build_uses_is_marked_as_used_for_the_next_prune(site: BuildSite) -> None:
+    site.add(FIRST)
+    site.add(other())
+    assert build(site) == ExitCode.DONE
+
+    def still_old(store: str) -> list[Path]:
+        return [path for path in (site.cache / store).glob("[0-9a-f]*.json") if path.stat().st_mtime == 1]
+
+    for path in (*site.cache.glob("shares/*.json"), *site.cache.glob("layouts/*.json")):
+        os.utime(path, (1, 1))
+    assert len(still_old("shares")) == 1
+    assert len(still_old("layouts")) == 2
+    assert build(site) == ExitCode.DONE
+    assert not still_old("shares")
+    for path in site.cache.glob("shares/*.json"):
+        path.unlink()
+    assert build(site) == ExitCode.DONE
+    assert not still_old("layouts")
 
 
 def test_kernel_that_can_share_waits_for_the_one_that_is_being_built(site: BuildSite, capsys: Capture) -> None:
