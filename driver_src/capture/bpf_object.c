@@ -263,16 +263,20 @@ static int set_up(struct kd_bpf_driver *driver)
 	return -1;
 }
 
-/* What the self-test has counted is none of the consumer's. */
+/* What the self-test has counted is none of the consumer's. All events are off: nobody writes the states. */
 static void forget_counts(const struct kd_bpf_driver *driver)
 {
-	int map = bpf_object__find_map_fd_by_name(driver->object, "kd_counters");
-	__u64 *zeros = calloc(driver->base.cpus, sizeof(*zeros));
-	__u32 counter;
+	const struct bpf_map *map = bpf_object__find_map_by_name(driver->object, "kd_state");
+	__u64 *state = map ? calloc(1, bpf_map__value_size(map)) : NULL;
+	__u32 key;
 
-	for (counter = 0; zeros && map >= 0 && counter < KD_COUNTERS; counter++)
-		bpf_map_update_elem(map, &counter, zeros, BPF_ANY);
-	free(zeros);
+	for (key = 0; state && key < driver->base.cpus * KD_CONTEXTS; key++) {
+		if (bpf_map_lookup_elem(bpf_map__fd(map), &key, state) != 0)
+			continue;
+		memset(state, 0, KD_COUNTERS * sizeof(*state));
+		bpf_map_update_elem(bpf_map__fd(map), &key, state, BPF_ANY);
+	}
+	free(state);
 }
 
 /* Of a driver whose idea of the kernel's structures does not come from the running kernel itself. */

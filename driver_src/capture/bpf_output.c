@@ -117,8 +117,8 @@ int kd_bpf_output_prepare(struct kd_bpf_output **result, struct bpf_object *obje
 	output->page = (size_t)sysconf(_SC_PAGESIZE);
 	output->cpus = (unsigned int)libbpf_num_possible_cpus();
 	output->bytes = round_up(bytes, output->page);
-	/* A probe for one kernel has been told by that kernel's headers: it has rings, or no map of that name. */
-	output->ringbuf = rings && host->ringbuf && (host->built_for || set_constant(object, "kd_use_ringbuf", 1) == 0);
+	/* A probe for one kernel needs no telling, its kernel's headers did: it has rings, or no map of that name. */
+	output->ringbuf = rings && host->ringbuf && (set_constant(object, "kd_use_ringbuf", 1) == 0 || host->built_for);
 	if (output->ringbuf)
 		return create_rings(output, rings);
 	return rings ? bpf_map__set_autocreate(rings, false) : 0;

@@ -457,13 +457,13 @@ int kd_tcp_connect(struct kd_regs *ctx)
 
 static KD_INLINE int kd_hook_signal(void *ctx, u64 sig, u64 siginfo)
 {
-	struct kd_state *s = kd_state_of(KD_CONTEXT_TASK);
+	struct kd_state *s = kd_state_of(KD_CONTEXT_SIGNAL);
 
 	if (!s)
 		return kd_abort();
 	s->args[0] = sig;
 	s->args[1] = siginfo;
-	return kd_hook(ctx, KD_HOOK_SIGNAL, KD_CONTEXT_TASK, 0, &kd_tail_hook);
+	return kd_hook(ctx, KD_HOOK_SIGNAL, KD_CONTEXT_SIGNAL, 0, &kd_tail_hook);
 }
 
 SEC("raw_tp/signal_deliver")

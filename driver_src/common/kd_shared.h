@@ -39,10 +39,11 @@ struct kd_ports {
 enum kd_context {
 	KD_CONTEXT_CALL = 0, /* system call entry and exit */
 	KD_CONTEXT_SCHED = 1, /* context switch: run queue lock held */
-	KD_CONTEXT_TASK = 2, /* process exit, delivery of a signal */
+	KD_CONTEXT_TASK = 2, /* process exit; may be preempted where tracepoints are under SRCU (seen in 7.2) */
 	KD_CONTEXT_NET = 3, /* kprobes of the network stack */
 	KD_CONTEXT_FAULT = 4, /* page faults, in the middle of the kernel's work too */
-	KD_CONTEXTS = 5,
+	KD_CONTEXT_SIGNAL = 5, /* delivery of a signal */
+	KD_CONTEXTS = 6,
 };
 
 /*

@@ -39,7 +39,7 @@ _CONTEXTS = {
     "sched_switch": "SCHED",
     "sched_process_exit": "TASK",
     "tcp_connect": "NET",
-    "signal_deliver": "TASK",
+    "signal_deliver": "SIGNAL",
     "page_fault": "FAULT",
 }
 
