@@ -96,6 +96,8 @@ def read_manifest(file: Path) -> tuple[CarriedImage, ...]:
             return tuple(CarriedImage(**{**one, "layers": tuple(one["layers"])}) for one in document["images"])
     except FileNotFoundError as error:
         raise ConfigError(f"{file}: there is no such file") from error
+    except OSError as error:
+        raise ConfigError(f"{file}: {error.strerror}", hint="Name a file of kdriver images export.") from error
     except tarfile.TarError as error:
         raise ConfigError(
             f"{file}: is no tar archive: {error}", hint="Name a file of kdriver images export."

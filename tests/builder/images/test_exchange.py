@@ -69,3 +69,8 @@ def test_what_is_no_archive_is_a_usage_error(tmp_path: Path) -> None:
         read_manifest(tmp_path / "text")
     with pytest.raises(ConfigError, match="there is no such file"):
         read_manifest(tmp_path / "nothing")
+
+
+def test_folder_is_no_file_of_images(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="Is a directory"):
+        read_manifest(tmp_path)
