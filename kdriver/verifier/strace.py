@@ -111,13 +111,17 @@ def read_calls(lines: Iterable[str]) -> Iterator[Call]:
 
 
 def _split(text: str) -> Iterator[str]:
-    """The arguments: at the commas that are in no bracket and no string."""
-    depth, start, quoted = 0, 0, False
+    """The arguments: at the commas that are in no bracket, no string and no remark of strace's (`/* 1 var, ... */`)."""
+    depth, start, quoted, remark = 0, 0, False, False
     for place, sign in enumerate(text):
-        if sign == '"':
+        if remark:
+            remark = not text.endswith("*/", 0, place + 1)
+        elif sign == '"':
             quoted = not quoted
         elif quoted:
             continue
+        elif text.startswith("/*", place):
+            remark = True
         elif sign in _OPENERS:
             depth += 1
         elif sign in _CLOSERS:

@@ -44,6 +44,11 @@ def _chdir(path: str | None, res: int) -> dict[str, Any]:
             Call(7, "execve", (r'"\x2f"', r'["\x2c\x29", "\x62"]', "[]"), -2),
             id="commas-in-brackets",
         ),
+        pytest.param(
+            r'7 execveat(-1, "\x2f", [], 0x4007 /* 1 var, unterminated */, 0x10) = -1 EFAULT (Bad address)',
+            Call(7, "execveat", ("-1", r'"\x2f"', "[]", "0x4007 /* 1 var, unterminated */", "0x10"), -14),
+            id="comma-in-a-remark",
+        ),
     ],
 )
 def test_a_line_is_a_call(line: str, expected: Call) -> None:
