@@ -36,6 +36,7 @@ _REASON_SHOWN = 60
 @click.option("--driver-src", type=click.Path(path_type=Path), help="Of this driver instead of kdriver's own.")
 @click.option("--no-cache", is_flag=True, help="Leave this machine's own verdicts out: only those of --repo.")
 @click.option("--all", "every", is_flag=True, help="With all kernels of the index, tried or not.")
+@click.option("--tried", "tried_only", is_flag=True, help="Only kernels on which something was tried.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write a page to this file, its logs beside it.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write a document to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -47,6 +48,7 @@ def command(
     driver_src: Path | None,
     no_cache: bool,
     every: bool,
+    tried_only: bool,
     html: Path | None,
     markdown: Path | None,
     as_json: bool,
@@ -56,12 +58,13 @@ def command(
     The newest verdict counts; one by another policy of the verifier or on another image than the index has now is
     void, and its driver not verified. Kernels of the index on which nothing was tried yet are not verified: the table
     on the terminal counts them (--all lists them), page and document list them, but for distributions without any
-    verdict. A driver that passed before and fails now is said to.
+    verdict; with --tried they count them, too. A driver that passed before and fails now is said to.
 
     \b
     Examples:
       kdriver coverage --distro debian12
       kdriver coverage --html index.html --markdown coverage.md
+      kdriver coverage --distro debian --tried --markdown docs/coverage.md
       kdriver coverage --no-cache --repo http://mirror.example/ --trust root.json
 
     Exit status: 0 done, whatever the verdicts are; 1 a record could not be read; 2 usage; 3 no such distribution;
@@ -72,6 +75,8 @@ def command(
 
     if no_cache and not repos:
         raise click.UsageError("--no-cache leaves nothing to show without --repo")
+    if every and tried_only:
+        raise click.UsageError("--all and --tried contradict each other")
     rows = load_table()
     problems: list[str] = []
     told = [
@@ -86,6 +91,7 @@ def command(
         titles={row.id: row.title for row in rows},
         problems=problems,
         every=every,
+        tried_only=tried_only,
         distros=[row.id for row in select_rows(rows, distro)] if distro else (),
     )
     _write(coverage, html, markdown)
@@ -161,7 +167,10 @@ def _print(coverage: Coverage, *, every: bool) -> None:
     if len(shown) < len(coverage.rows):
         click.echo(f"{len(coverage.rows) - len(shown)} of the kernels were never tried (--all lists them)")
     if coverage.left_out:
-        click.echo(f"{coverage.left_out} more are in the index, of distributions without any verdict (--all)")
+        which = (
+            "and nothing was tried on them" if coverage.tried_only else "of distributions without any verdict (--all)"
+        )
+        click.echo(f"{coverage.left_out} more are in the index, {which}")
     if not shown:
         return
     columns = ("DISTRO", "KERNEL", *(str(kind) for kind in coverage.kinds), "DATE", "WHY NOT")

@@ -96,6 +96,12 @@ class KernelRow:
         return max((told.verdict.date for cell in self.cells for told in cell.history), default="")
 
     @property
+    def events(self) -> tuple[int, ...]:
+        """How many events the verdicts that count compared, each number once."""
+        told = [cell.now.verdict for cell in self.cells if cell.now]
+        return tuple(dict.fromkeys(verdict.events for verdict in told if verdict.events))
+
+    @property
     def outcome(self) -> Outcome:
         """The worst of its cells: failed, else not verified, else passed."""
         found = {cell.outcome for cell in self.cells}
@@ -118,12 +124,14 @@ class Counts:
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """The matrix. rows: by distribution in the table's order, newest kernel first. problems: records that could not be
-    read. left_out: indexed kernels of distributions that nothing was verified of."""
+    read. left_out: indexed kernels that are no rows: of distributions that nothing was verified of, or, where only
+    kernels that were tried are asked for, all others of the same distributions."""
 
     kinds: tuple[DriverKind, ...]
     rows: tuple[KernelRow, ...]
     problems: tuple[str, ...] = ()
     left_out: int = 0
+    tried_only: bool = False
     titles: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -196,12 +204,14 @@ def make_coverage(
     titles: Mapping[str, str] | None = None,
     problems: Sequence[str] = (),
     every: bool = False,
+    tried_only: bool = False,
     distros: Sequence[str] = (),
 ) -> Coverage:
     """Put verdicts and the index's kernels together.
 
     order: ids of distribution releases as the table has them. every: with all kernels of the index, else with those of
-    the distributions that any verdict is about. distros: only these; all when empty.
+    the distributions that any verdict is about. tried_only: none but those on which something was tried. distros: only
+    these; all when empty.
     """
     histories: dict[str, dict[str, list[Told]]] = defaultdict(lambda: defaultdict(list))
     for one in told:
@@ -215,16 +225,16 @@ def make_coverage(
     for key, kernel in known.items():
         if distros and kernel.distro_release not in distros:
             continue
-        if every or distros or kernel.distro_release in tried:
+        if not tried_only and (every or distros or kernel.distro_release in tried):
             wanted.setdefault(key)
-        else:
+        elif key not in histories:
             left_out += 1
     rows = [_row(key, known.get(key), histories[key], kinds) for key in wanted]
     rows = [row for row in rows if not distros or row.distro in distros]
     places = {distro: place for place, distro in enumerate(order)}
     rows.sort(key=lambda row: release_key(row.release), reverse=True)
     rows.sort(key=lambda row: places.get(row.distro, len(places)))
-    return Coverage(tuple(kinds), tuple(rows), tuple(problems), left_out, titles or {})
+    return Coverage(tuple(kinds), tuple(rows), tuple(problems), left_out, tried_only, titles or {})
 
 
 def release_key(release: str) -> tuple[tuple[int, str], ...]:

@@ -78,6 +78,13 @@ def test_distributions_without_any_verdict_are_counted_and_not_listed() -> None:
     assert (every.distros, every.left_out) == (("debian11", "debian12"), 0)
 
 
+def test_only_kernels_that_were_tried_can_be_asked_for() -> None:
+    other = indexed("5.10.0-1-amd64", "debian11")
+    coverage = make_coverage([told(OLD)], [OLD, other, NEW], KINDS, tried_only=True)
+    assert ([row.key for row in coverage.rows], coverage.left_out) == ([OLD.key], 2)
+    assert "2 more kernels are in the index, and nothing was tried on them" in render_markdown(coverage, made="now")
+
+
 def test_one_distribution_can_be_asked_for() -> None:
     other = indexed("5.10.0-1-amd64", "debian11")
     coverage = make_coverage([told(OLD), told(other)], [OLD, other], KINDS, distros=["debian11"])
@@ -192,7 +199,7 @@ def test_the_document_has_a_row_for_each_kernel_and_each_failure() -> None:
     text = render_markdown(make_coverage([told(OLD), failed], [OLD, NEW], KINDS, titles=TITLES), made="today")
     assert "| Debian 12 (bookworm) | 2 | 1 | 1 | 4 | 4 |" in text
     assert "| `6.12.1-amd64` 1-1 | kmod | events | pointers: bind of thread 4: a\\|b expected | 2026-11-20 |" in text
-    assert f"| `6.1.0-9-amd64` | 1-1 | passed | not verified | not verified | 2026-11-20 | {NEVER} |" in text
+    assert f"| `6.1.0-9-amd64` | 1-1 | passed | not verified | not verified | 2571 | 2026-11-20 | {NEVER} |" in text
 
 
 def test_logs_come_along_with_the_page(tmp_path: Path) -> None:
