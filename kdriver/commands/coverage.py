@@ -37,6 +37,7 @@ _REASON_SHOWN = 60
 @click.option("--no-cache", is_flag=True, help="Leave this machine's own verdicts out: only those of --repo.")
 @click.option("--all", "every", is_flag=True, help="With all kernels of the index, tried or not.")
 @click.option("--tried", "tried_only", is_flag=True, help="Only kernels on which something was tried.")
+@click.option("--since", help="Only verdicts from this time on, UTC: 2026-11-28, or 2026-11-28T13:50.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write a page to this file, its logs beside it.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write a document to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -49,6 +50,7 @@ def command(
     no_cache: bool,
     every: bool,
     tried_only: bool,
+    since: str | None,
     html: Path | None,
     markdown: Path | None,
     as_json: bool,
@@ -64,7 +66,7 @@ def command(
     Examples:
       kdriver coverage --distro debian12
       kdriver coverage --html index.html --markdown coverage.md
-      kdriver coverage --distro debian --tried --markdown docs/coverage.md
+      kdriver coverage --tried --since 2026-11-28 --markdown coverage.md
       kdriver coverage --no-cache --repo http://mirror.example/ --trust root.json
 
     Exit status: 0 done, whatever the verdicts are; 1 a record could not be read; 2 usage; 3 no such distribution;
@@ -83,6 +85,8 @@ def command(
         *(() if no_cache else _here(driver_src, problems)),
         *(one for repo in repos for one in _of_repository(repo, trust, problems)),
     ]
+    if since:
+        told = [one for one in told if one.verdict.date >= since]
     coverage = make_coverage(
         told,
         _indexed(),
@@ -94,7 +98,7 @@ def command(
         tried_only=tried_only,
         distros=[row.id for row in select_rows(rows, distro)] if distro else (),
     )
-    _write(coverage, html, markdown)
+    _write(coverage, html, markdown, since)
     if as_json:
         print_json(coverage.to_json())
     elif html is None and markdown is None:
@@ -140,10 +144,10 @@ def _indexed() -> tuple[Kernel, ...]:
         return ()
 
 
-def _write(coverage: Coverage, html: Path | None, markdown: Path | None) -> None:
+def _write(coverage: Coverage, html: Path | None, markdown: Path | None, since: str | None) -> None:
     from kdriver.verifier.coverage_page import render_markdown, write_html
 
-    made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC") + (f" from the verdicts since {since}" if since else "")
     if html is not None:
         write_html(coverage, html, made=made)
         click.echo(f"kdriver: wrote {html}", err=True)

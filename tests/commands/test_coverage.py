@@ -171,3 +171,18 @@ def test_history_opens_and_the_log_is_there(page: Page) -> None:
     assert [text.split()[0] for text in entries.all_inner_texts()] == ["failed", "passed"]
     cell.get_by_role("link", name="log").first.click()
     assert "[0.1] a log" in page.locator("body").inner_text()
+
+
+@pytest.mark.usefixtures("verdicts")
+def test_only_kernels_that_were_tried_since_a_day(tmp_path: Path) -> None:
+    append_journal(told(KERNELS[1], "core", day=9).verdict, None)
+    out = tmp_path / "coverage.md"
+    assert run(["coverage", "--tried", "--since", "2026-11-05", "--markdown", str(out)]) == 0
+    text = out.read_text()
+    assert "6.1.0-9-amd64" in text
+    assert "6.1.0-8-amd64" not in text, "its verdicts are older"
+
+
+def test_all_and_tried_contradict_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["coverage", "--all", "--tried"]) == 2
+    assert "contradict" in capsys.readouterr().err
