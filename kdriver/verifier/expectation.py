@@ -57,16 +57,17 @@ class CaseLines:
     errors: tuple[tuple[str, str], ...]
 
 
-_CLASSIC = "tp"
+_CLASSIC, _RINGS = "tp", "ringbuf"
 _NOT_IN_CLASSIC = {"signaldeliver": ("spid",)}
 """What the records of classic tracepoints do not have: CONVENTIONS.md says that these are empty there."""
 
 
 def of_hooks(line: dict[str, Any], ready: Mapping[str, Any]) -> dict[str, Any]:
     """The line as it holds for the hooks that the driver has. ready: what the loader said when it had loaded the
-    driver; its `program_type` is "tp" where the programs hang at classic tracepoints."""
+    driver; its `program_type` is "tp" where the programs of calls hang at classic tracepoints. Those of signals do only
+    where the kernel has no raw ones; a kernel with ring buffers (5.8) has them in any case."""
     absent = _NOT_IN_CLASSIC.get(str(line.get("event", "")), ())
-    if not absent or ready.get("program_type") != _CLASSIC:
+    if not absent or ready.get("program_type") != _CLASSIC or ready.get("buffer") == _RINGS:
         return line
     return {**line, "params": {**line.get("params", {}), **dict.fromkeys(absent)}}
 

@@ -130,6 +130,12 @@ def test_who_sent_a_signal_is_empty_where_programs_hang_at_classic_tracepoints_a
     assert _verdict(_signal_run(program_type, spid)).outcome is outcome
 
 
+def test_signals_of_kernels_with_ring_buffers_have_their_source_where_calls_avoid_raw_tracepoints() -> None:
+    run = _signal_run("tp", 71)
+    run.ready["buffer"] = "ringbuf"
+    assert _verdict(run).outcome is Outcome.PASSED
+
+
 def test_a_run_in_which_all_is_right_passes_with_its_counts_and_facts() -> None:
     found = _verdict(_good_run())
     assert (found.outcome, found.reason, found.failures) == (Outcome.PASSED, "", ())
