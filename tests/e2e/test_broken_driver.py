@@ -31,14 +31,18 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def drivers(kdriver: Kdriver, broken: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("drivers")
-    built = kdriver("build", "--kernel", KERNEL, "--kind", "core", "--driver-src", broken, "--out", out)
+    built = kdriver(
+        "build", "--distro", "debian12", "--kernel", KERNEL, "--kind", "core", "--driver-src", broken, "--out", out
+    )
     assert built.returncode == 0, built.stderr
     return out
 
 
 @pytest.fixture(scope="module")
 def verdict(kdriver: Kdriver, broken: Path, drivers: Path) -> dict[str, object]:
-    done = kdriver("verify", "--kernel", KERNEL, "--kind", "core", "--driver-src", broken, "--json")
+    done = kdriver(
+        "verify", "--distro", "debian12", "--kernel", KERNEL, "--kind", "core", "--driver-src", broken, "--json"
+    )
     assert done.returncode == 5, done.stderr
     (only,) = json.loads(done.stdout)
     assert isinstance(only, dict)
@@ -60,7 +64,19 @@ def test_only_that_parameter_is_wrong(verdict: dict[str, object]) -> None:
 def test_it_is_not_published(kdriver: Kdriver, drivers: Path, verdict: dict[str, object], tmp_path: Path) -> None:
     repository, keys = tmp_path / "repository", tmp_path / "keys"
     assert kdriver("repo", "init", "--repo", repository, "--keys", keys).returncode == 0
-    words = ("publish", "--repo", repository, "--keys", keys, "--artifacts", drivers, "--kernel", KERNEL)
+    words = (
+        "publish",
+        "--repo",
+        repository,
+        "--keys",
+        keys,
+        "--artifacts",
+        drivers,
+        "--distro",
+        "debian12",
+        "--kernel",
+        KERNEL,
+    )
     for extra in ((), ("--include-unverified",)):
         published = kdriver(*words, *extra)
         assert published.returncode == 5, published.stderr

@@ -49,13 +49,13 @@ def test_every_driver_passes(kdriver: Kdriver, distro: str, line: str, flavour: 
     assert [(verdict["kind"], verdict["outcome"], verdict["reason"]) for verdict in built] == [
         (verdict["kind"], "passed", "") for verdict in built
     ], done.stderr
-    assert len(built) >= (2 if line == "7." else 3)
+    assert len(built) == 3 or (line == "7." and verdicts[-1] in built)
     for verdict in built:
         assert f"/{line}" in verdict["kernel"]
         assert verdict["events"] > 5000
         assert verdict["checks"]["exact"] > verdict["checks"]["between"] > 0
         assert verdict["facts"]["drops"] == "0"
-        assert int(verdict["facts"]["agreement"].split()[0]) > 5000
+        assert len(built) == 1 or int(verdict["facts"]["agreement"].split()[0]) > 5000
     _check_what_was_tried(kernel)
 
 
@@ -72,14 +72,18 @@ def engine(user_environment: dict[str, str]) -> Iterator[None]:
 @pytest.mark.root
 @pytest.mark.skipif(bool(may_run()), reason=may_run())
 @pytest.mark.usefixtures("engine")
-def test_the_newest_line_s_module_passes(kdriver: Kdriver) -> None:
-    """Its headers need a newer C library than this machine's, so that it is built in a container."""
-    image = kdriver("images", "build", "debian13")
+def test_the_newest_line_s_drivers_pass(kdriver: Kdriver) -> None:
+    """Its headers need a newer C library than this machine's, so that two kinds are built in a container."""
+    image = kdriver("images", "build", "debian13", "--base", "mmdebstrap")
     assert image.returncode == 0, image.stderr
     kernel = _newest(kdriver, "debian13", "7.", "cloud-amd64")
-    done = kdriver("verify", "--distro", "debian13", "--kernel", kernel, "--kind", "kmod", "--json")
-    (verdict,) = json.loads(done.stdout)
-    assert (verdict["outcome"], verdict["reason"]) == ("passed", ""), done.stderr
+    done = kdriver("verify", "--distro", "debian13", "--kernel", kernel, "--json")
+    verdicts = json.loads(done.stdout)
+    assert [(verdict["kind"], verdict["outcome"], verdict["reason"]) for verdict in verdicts] == [
+        ("kmod", "passed", ""),
+        ("bpf", "passed", ""),
+        ("core", "passed", ""),
+    ], done.stderr
 
 
 def _needs_an_image(verdict: dict[str, Any]) -> bool:

@@ -111,5 +111,7 @@ def test_commands_take_a_twin_for_a_kernel_of_rhel(
     assert run(["build", *words]) == ExitCode.DONE
     (planned,) = json.loads(capsys.readouterr().out)
     assert (planned["kernel"], planned["action"]) == (f"rhel/x86_64/{RELEASE}/{VERSION}", "build")
-    assert run(["verify", *words]) == ExitCode.USAGE
-    assert f"rhel/x86_64/{RELEASE}/{VERSION}: the index knows no image package of it" in capsys.readouterr().err
+    assert run(["verify", *words]) == ExitCode.DONE
+    (planned,) = json.loads(capsys.readouterr().out)
+    assert planned["kernel"] == f"rhel/x86_64/{RELEASE}/{VERSION}"
+    assert planned["image"] == "nothing: the index knows no image of it"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-/* signal_struct.is_child_subreaper is a bool of its own, whose address C gives (seen in 7.2 and 7.3). Optional: else it is
+/* signal_struct.is_child_subreaper is a bool of its own, whose address C gives (from 7.2 on). Optional: else it is
  * a bit-field. */
 #include <linux/sched/signal.h>
 
