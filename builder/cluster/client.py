@@ -193,6 +193,12 @@ class Cluster:
                         f"no worker has {' and '.join(_words(needed))} any more",
                         hint=f"Start one: kdriver worker --scheduler {self.address}",
                     ) from None
+            except UnboundLocalError:
+                # What distributed's sync() makes of a wait that was cancelled within: the worker that held the answer
+                # ended while it was fetched. The scheduler has the task done again, so that the question stands.
+                if future.cancelled():
+                    raise StoppedError("the build on the cluster was cancelled") from None
+                time.sleep(_LOOK_S / 10)
             except KilledWorker as error:
                 raise StepError(
                     Failure.WORKER,
