@@ -17,6 +17,7 @@ from pathlib import Path
 from builder.environment import build_environment
 from builder.failure import Failure, StepError, relevant_lines
 from builder.headers import HeaderTree
+from builder.joint import Probe, joint_source, parse_probe, read_errors
 from builder.keep import touch
 from builder.source import copy_folder, digest_folder
 from builder.toolchain import Compiler, kbuild_cc
@@ -25,8 +26,11 @@ from kdriver.executors.task import Executor, Task
 SANITY = "sanity"
 HEADER = "kd_probes.h"
 _TIMEOUT_S = 300.0
-_LAYOUT = "1"
+_LAYOUT = "2"
 """Part of a result's name: raised when probes are compiled or judged in another way."""
+_COMMAND = f"{SANITY}.sh"
+_JOINT = "kd_joint"
+_MOST_ROUNDS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +82,24 @@ def judge_probes(stems: Iterable[str], compiled: frozenset[str]) -> ProbeResult:
     return ProbeResult(tuple(sorted(compiled - {SANITY})))
 
 
-def probe_kbuild(stems: Iterable[str], gcc_major: int) -> str:
-    """The Kbuild file of a folder of probes.
+def probe_kbuild(gcc_major: int) -> str:
+    """The Kbuild file of a folder of probes: it builds sanity.o, and writes the command of a module's file to a script.
 
     A wrong prototype is only a warning to older compilers, so the warnings that tell variants apart are errors here;
-    gcc before 5 cannot name them one by one.
+    gcc before 5 cannot name them one by one. The rule's name makes kbuild take the flags of sanity.o. It is made by
+    every kernel's make: `always` was renamed in 5.7. Its rule fails, because nothing is to be linked.
     """
     strict = (
         "-Werror=incompatible-pointer-types -Werror=int-conversion -Werror=implicit-function-declaration"
         if gcc_major >= 5
         else "-Werror"
     )
-    return f"obj-m := {' '.join(f'{stem}.o' for stem in sorted(stems))}\nccflags-y := {strict}\n"
+    command = "cd \"$(CURDIR)\" && exec $(subst ','\\'',$(CC) $(c_flags)) \"$$@\""
+    target = f"{SANITY}.command"
+    return (
+        f"obj-m := {SANITY}.o\nccflags-y := {strict}\nalways := {target}\nalways-y := {target}\n"
+        f"$(obj)/{target}:\n\t@printf '%s\\n' '{command}' > $(obj)/{_COMMAND} && false\n"
+    )
 
 
 def sanity_log(log: str) -> str:
@@ -101,24 +111,119 @@ def sanity_log(log: str) -> str:
 
 
 def probe_argv(build_dir: Path, folder: Path, compiler: str) -> list[str]:
-    """The one make run of all probes; -k goes on after those that do not compile, which is most of them."""
+    """The make run; -k goes on after the rule that fails."""
     return [
         "make", "-k", "-C", str(build_dir), f"M={folder}", f"CC={compiler}", "KCFLAGS=-g0",
         "CONFIG_DEBUG_INFO_BTF_MODULES=", "modules",
     ]  # fmt: skip
 
 
+def joint_argv(folder: Path) -> list[str]:
+    """The compiler's run for the joint file. Errors of macros are to name the line that uses them."""
+    return [
+        "sh", f"{folder}/{_COMMAND}", "-ftrack-macro-expansion=0", "-fno-diagnostics-show-caret",
+        "-c", "-o", f"{folder}/{_JOINT}.o", f"{folder}/{_JOINT}.c",
+    ]  # fmt: skip
+
+
+def alone_script(folder: Path, stems: Iterable[str]) -> str:
+    """A script that compiles some probes alone; those that compile leave an object."""
+    compile_one = f'sh "{folder}/{_COMMAND}" -c -o "{folder}/$stem.o" "{folder}/$stem.c"'
+    return f"for stem in {' '.join(sorted(stems))}; do {compile_one}; done; true\n"
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One header set's probing, in a folder of its own."""
+
+    folder: Path
+    tree: HeaderTree
+    compiler: Compiler
+    log: Path
+    executor: Executor
+
+    def __call__(self, argv: list[str]) -> bool:
+        """Run one command; whether it ended well. Raises StepError when it does not end."""
+        task = Task(
+            argv=tuple(argv),
+            cwd=self.folder,
+            log=self.log,
+            timeout_s=_TIMEOUT_S,
+            reads=(self.tree.root,),
+            writes=(self.folder,),
+            env=build_environment(),
+            toolchain=self.compiler.text,
+        )
+        completed = self.executor.run(task)
+        if completed.timed_out:
+            raise StepError(Failure.PROBE, f"{argv[0]} did not end within {_TIMEOUT_S:.0f} s", log=self.log)
+        return completed.ok
+
+    def made(self, stem: str) -> bool:
+        return (self.folder / f"{stem}.o").is_file()
+
+
+def find_compiling(run: _Run, stems: Iterable[str], *, one_by_one: bool) -> frozenset[str]:
+    """The stems of those probes in the run's folder that compile; none when sanity does not. one_by_one: join none,
+    which gives the same answer and is what the joint file is compared with. Raises StepError."""
+    (run.folder / "Kbuild").write_text(probe_kbuild(run.compiler.version[0]))
+    run(probe_argv(run.tree.build_dir, run.folder, kbuild_cc(run.compiler, run.tree.source_dir)))
+    if not run.made(SANITY):
+        return frozenset()
+    if not (run.folder / _COMMAND).is_file():
+        raise StepError(Failure.PROBE, "the kernel's make did not say how it compiles a module", log=run.log)
+    probes = [parse_probe(stem, (run.folder / f"{stem}.c").read_text()) for stem in stems if stem != SANITY]
+    joined = [probe for probe in probes if probe.joinable and not one_by_one]
+    passed, undecided = _compile_joint(run, joined)
+    alone = undecided | {probe.stem for probe in probes if probe not in joined}
+    if alone:
+        script = run.folder / "alone.sh"
+        script.write_text(alone_script(run.folder, alone))
+        run(["sh", str(script)])
+    return frozenset({SANITY, *passed, *(stem for stem in alone if run.made(stem))})
+
+
+def _compile_joint(run: _Run, joined: list[Probe]) -> tuple[frozenset[str], frozenset[str]]:
+    """Which of these compile, and which have to be asked alone."""
+    left = {probe.stem: probe for probe in joined}
+    undecided: set[str] = set()
+    for _ in range(_MOST_ROUNDS):
+        if not left:
+            break
+        (run.folder / f"{_JOINT}.c").write_text(joint_source(list(left.values())))
+        begin = run.log.stat().st_size if run.log.exists() else 0
+        if run(joint_argv(run.folder)) and run.made(_JOINT):
+            return frozenset(left), frozenset(undecided)
+        with run.log.open(errors="replace") as printed:
+            printed.seek(begin)
+            errors = read_errors(printed.read(), left.values())
+        # While anything is doubtful, it may be why others fail.
+        out = errors.doubtful or errors.sure
+        if errors.stray or not out:
+            break
+        undecided |= errors.doubtful
+        left = {stem: probe for stem, probe in left.items() if stem not in out}
+    return frozenset(), frozenset({*undecided, *left})
+
+
 def run_probes(
-    probes: Path, tree: HeaderTree, compiler: Compiler, *, cache: Path, log: Path, executor: Executor
+    probes: Path,
+    tree: HeaderTree,
+    compiler: Compiler,
+    *,
+    cache: Path,
+    log: Path,
+    executor: Executor,
+    one_by_one: bool = False,
 ) -> ProbeResult:
     """Probe a header set, or read what an earlier run found. Raises StepError; a result that breaks the rules is not
-    kept. A driver source without probes has an empty result."""
+    kept. A driver source without probes has an empty result. one_by_one: compile each alone, and keep nothing."""
     stems = sorted(path.stem for path in probes.glob("*.c")) if probes.is_dir() else []
     if not stems:
         return ProbeResult(())
     key = hashlib.sha256("\0".join([_LAYOUT, tree.digest, digest_folder(probes), compiler.text]).encode()).hexdigest()
     kept = cache / f"{key[:32]}.json"
-    if kept.is_file():
+    if kept.is_file() and not one_by_one:
         touch(kept)
         return ProbeResult(tuple(json.loads(kept.read_text())["variants"]))
     cache.mkdir(parents=True, exist_ok=True)
@@ -126,29 +231,17 @@ def run_probes(
     with tempfile.TemporaryDirectory(prefix=".probe-", dir=cache) as scratch:
         folder = Path(scratch) / "probes"
         copy_folder(probes, folder)
-        (folder / "Kbuild").write_text(probe_kbuild(stems, compiler.version[0]))
-        task = Task(
-            argv=tuple(probe_argv(tree.build_dir, folder, kbuild_cc(compiler, tree.source_dir))),
-            cwd=folder,
-            log=log,
-            timeout_s=_TIMEOUT_S,
-            reads=(tree.root,),
-            writes=(folder,),
-            env=build_environment(),
-            toolchain=compiler.text,
-        )
-        completed = executor.run(task)
-        if completed.timed_out:
-            raise StepError(Failure.PROBE, f"make did not end within {_TIMEOUT_S:.0f} s", log=log)
-        compiled = frozenset(stem for stem in stems if (folder / f"{stem}.o").is_file())
         try:
+            compiled = find_compiling(_Run(folder, tree, compiler, log, executor), stems, one_by_one=one_by_one)
             result = judge_probes(stems, compiled)
         except StepError as error:
             error.log = log
             if error.failure is Failure.TOOLCHAIN:
                 error.detail = relevant_lines(sanity_log(log.read_text(errors="replace")))
             raise
-        fresh = Path(scratch) / "result.json"
-        fresh.write_text(json.dumps({"headers": tree.digest, "compiler": compiler.text, "variants": result.variants}))
-        fresh.replace(kept)
+        if not one_by_one:
+            fresh = Path(scratch) / "result.json"
+            found = {"headers": tree.digest, "compiler": compiler.text, "variants": result.variants}
+            fresh.write_text(json.dumps(found))
+            fresh.replace(kept)
     return result

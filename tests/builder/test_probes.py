@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from builder.failure import Failure, StepError
-from builder.probes import ProbeResult, judge_probes, probe_argv, probe_kbuild, sanity_log
+from builder.probes import ProbeResult, alone_script, joint_argv, judge_probes, probe_argv, probe_kbuild, sanity_log
 from kdriver.core.errors import ExitCode
 
 STEMS = ("sanity", "access_ok__two_args", "access_ok__three_args", "folio__present")
@@ -69,7 +69,7 @@ def test_header_has_a_macro_for_each_variant() -> None:
     assert not [line for line in lines if "SANITY" in line]
 
 
-def test_one_make_run_goes_on_after_failures() -> None:
+def test_make_goes_on_after_the_rule_that_fails() -> None:
     argv = probe_argv(Path("/headers"), Path("/probes"), "/usr/bin/gcc-12")
     assert argv[:2] == ["make", "-k"]
     assert "M=/probes" in argv
@@ -77,9 +77,14 @@ def test_one_make_run_goes_on_after_failures() -> None:
 
 
 def test_wrong_prototypes_are_errors_also_for_old_compilers() -> None:
-    assert "-Werror=incompatible-pointer-types" in probe_kbuild(STEMS, 12)
-    assert probe_kbuild(STEMS, 4).splitlines()[1] == "ccflags-y := -Werror"
-    assert "obj-m := access_ok__three_args.o access_ok__two_args.o folio__present.o sanity.o" in probe_kbuild(STEMS, 12)
+    assert "-Werror=incompatible-pointer-types" in probe_kbuild(12)
+    assert probe_kbuild(4).splitlines()[1] == "ccflags-y := -Werror"
+
+
+def test_joint_file_is_compiled_by_the_command_of_a_module_file() -> None:
+    assert joint_argv(Path("/p"))[:2] == ["sh", "/p/sanity.sh"]
+    assert "-ftrack-macro-expansion=0" in joint_argv(Path("/p"))
+    assert alone_script(Path("/p"), {"b__x", "a__x"}).startswith('for stem in a__x b__x; do sh "/p/sanity.sh" -c ')
 
 
 def test_log_of_sanity_is_cut_out_of_the_whole() -> None:

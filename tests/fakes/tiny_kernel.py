@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from builder.evidence import read_evidence
+from builder.headers import HeaderTree, mend_makefile
 from kdriver.core.kernel import Kernel, Package, PackageRole
 from kernel_index.store import RowIndex, write_row
 from tests.fakes.file_server import FileServer
@@ -84,6 +86,18 @@ def devel_files(kernel: TinyKernel, scratch: Path) -> dict[str, str]:
         files = [path for path in sorted(root.rglob("*")) if path.is_file() and not path.is_symlink()]
         found |= {f"{home}/{path.relative_to(root)}": path.read_text() for path in files}
     return {**found, f"/lib/modules/{kernel.release}/build": f"-> {home}"}
+
+
+def tiny_tree(folder: Path, kernel: TinyKernel | None = None) -> HeaderTree:
+    """A kernel's headers, unpacked in `folder`/tree."""
+    kernel = kernel or TinyKernel()
+    root = folder / "tree"
+    for write in (_write_common, _write_arch, _write_kbuild):
+        write(root, kernel)
+    build = root / f"usr/src/linux-headers-{kernel.release}"
+    makefile = build / "Makefile"
+    makefile.write_text(mend_makefile(makefile.read_text(), root))
+    return HeaderTree("tiny", root, build, build.with_name(f"{build.name}-common"), read_evidence(build), ())
 
 
 def write_index(folder: Path, *kernels: Kernel) -> None:

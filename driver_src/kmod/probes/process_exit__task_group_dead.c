@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-/* The sched_process_exit tracepoint's probe: since 6.16. A second declaration that differs is an error. */
+/* The sched_process_exit tracepoint's probe: since 6.16. Another type makes the array one of -1 characters. */
 #include <linux/sched.h>
 #include <trace/events/sched.h>
 
-static inline void check_trace_callback_type_sched_process_exit(void (*cb)(void *, struct task_struct *, bool));
+typedef char kd_probe[__builtin_types_compatible_p(typeof(check_trace_callback_type_sched_process_exit),
+						   void(void (*)(void *, struct task_struct *, bool)))
+			      ? 1
+			      : -1];

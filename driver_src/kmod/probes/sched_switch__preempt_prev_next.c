@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-/* The sched_switch tracepoint's probe: 4.4 to 5.17. A second declaration that differs is an error. */
+/* The sched_switch tracepoint's probe: 4.4 to 5.17. Another type makes the array one of -1 characters. */
 #include <linux/sched.h>
 #include <trace/events/sched.h>
 
-static inline void check_trace_callback_type_sched_switch(void (*cb)(void *, bool, struct task_struct *,
-								     struct task_struct *));
+typedef char
+	kd_probe[__builtin_types_compatible_p(typeof(check_trace_callback_type_sched_switch),
+					      void(void (*)(void *, bool, struct task_struct *, struct task_struct *)))
+			 ? 1
+			 : -1];

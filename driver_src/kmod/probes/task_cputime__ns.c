@@ -4,4 +4,7 @@
 #include <linux/sched/cputime.h>
 #include <linux/sched/signal.h>
 
-extern void task_cputime_adjusted(struct task_struct *p, u64 *ut, u64 *st);
+typedef char
+	kd_probe[__builtin_types_compatible_p(typeof(task_cputime_adjusted), void(struct task_struct *, u64 *, u64 *))
+			 ? 1
+			 : -1];
