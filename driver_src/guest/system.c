@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -124,8 +125,21 @@ static void loopback_up(void)
 	close(fd);
 }
 
+/*
+ * Before 5.11 the kernel counts the maps of eBPF as locked memory of their user, in sum: beside the probe's own maps,
+ * bpf() refuses whoever has the default limit, root as well (EPERM), and its cases could not be run.
+ */
+static void lift_memory_lock(void)
+{
+	struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+
+	if (setrlimit(RLIMIT_MEMLOCK, &limit) < 0)
+		fprintf(stderr, "kd-guest: the limit of locked memory cannot be lifted: %s\n", strerror(errno));
+}
+
 void system_setup(void)
 {
+	lift_memory_lock();
 	mkdir("/proc", 0755);
 	mkdir("/sys", 0755);
 	mkdir("/dev", 0755);
