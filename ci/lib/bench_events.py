@@ -88,7 +88,7 @@ class Costs:
     """All numbers of one run. base: instructions of a call without a driver, by loop. added: by kind and measure.
 
     None where the driver has no event for the loop's call. `unselected` is a call beside which all others are selected.
-    added: with all events of calls' exits; with_entries: with those of entries as well, so that both ends are hooked.
+    added: with all events of calls' exits; with_entries: with those of entries (open_e) as well, the default of `all`.
     start: millions of instructions until a consumer of the kind is ready.
     """
 
@@ -100,12 +100,16 @@ class Costs:
     sizes: dict[DriverKind, Size]
 
     def dearer(self) -> tuple[tuple[DriverKind, str], ...]:
-        """The cells in which a driver costs more than the published one of its kind."""
+        """The cells in which a driver costs more than the published one of its kind, with the events of entries or
+        without them."""
         return tuple(
             (kind, measure)
             for kind, numbers in self.added.items()
-            for measure, value in numbers.items()
-            if value is not None and value > PUBLISHED[kind].added[measure]
+            for measure, alone in numbers.items()
+            if any(
+                value is not None and value > PUBLISHED[kind].added[measure]
+                for value in (alone, self.with_entries[kind][measure])
+            )
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -272,7 +276,7 @@ def said(value: float | None) -> str:
 
 
 def verdict_of(ours: float | None, theirs: int) -> str:
-    """Ours as a part of the published driver's number."""
+    """Ours, the dearer of the two, as a part of the published driver's number."""
     if ours is None:
         return "-"
     return f"{ours / theirs:.0%}" + ("" if ours <= theirs else "  DEARER")
@@ -286,9 +290,12 @@ def print_costs(costs: Costs) -> None:
         for name, value in numbers.items():
             theirs = PUBLISHED[kind].added[name]
             base = costs.base["getppid" if name == "unselected" else name]
-            ours, both = said(value), said(costs.with_entries[kind][name])
-            rows.append((str(kind), name, f"{base:.0f}", ours, f"+{theirs}", verdict_of(value, theirs), both))
-    console.print_table(("KIND", "CALL", "WITHOUT", "OURS", "PUBLISHED", "OF IT", "ENTRIES TOO"), rows)
+            both = costs.with_entries[kind][name]
+            dearer = None if value is None or both is None else max(value, both)
+            rows.append(
+                (str(kind), name, f"{base:.0f}", said(value), said(both), f"+{theirs}", verdict_of(dearer, theirs))
+            )
+    console.print_table(("KIND", "CALL", "WITHOUT", "OURS", "ENTRIES TOO", "PUBLISHED", "OF IT"), rows)
     print()
     console.print_table(
         ("KIND", "SIZE", "PROGRAMS", "LARGEST", "INSTRUCTIONS", "START"),
@@ -308,7 +315,7 @@ def print_costs(costs: Costs) -> None:
         "PUBLISHED: " + ", ".join(f"{kind}: {one.name}" for kind, one in PUBLISHED.items()),
         PUBLISHED_SOURCE,
         "OURS: with all events of calls' exits selected; ENTRIES TOO: with those of entries (exit, open_e) as well, "
-        "which hooks the entry of every call and makes two events of an open. unselected: a call that nobody selected "
+        "which makes two events of an open. unselected: a call that nobody selected "
         "while all others are. open_read_close is the mean of its three calls. START: million instructions until a "
         "consumer is ready.",
     )

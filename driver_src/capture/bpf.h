@@ -56,6 +56,9 @@ void kd_bpf_output_close(struct kd_bpf_output *output);
 
 /* ---- bpf_attach.c: entry programs and the selection ---- */
 
+#define KD_ENTRY_CALLS 7
+#define KD_ENTRY_LINKS 3 /* its function for x86_64, for i386, and the one that stands for it there */
+
 struct kd_bpf_driver {
 	struct kd_driver base;
 	const struct kd_options *options;
@@ -67,11 +70,14 @@ struct kd_bpf_driver {
 	int clock; /* clockid_t */
 	bool raw; /* raw tracepoints of calls, else tracepoints of tracefs */
 	bool raw_hooks; /* the same of other tracepoints */
+	bool raw_task; /* the same of process exit */
+	bool entry_kprobes; /* entries of calls by kprobes, see bpf_entry.c; else by their tracepoint */
 	bool on[KD_SLOTS];
 	struct kd_selected selected[2][KD_CALL_NUMBERS]; /* what the maps hold for exits, and for entries */
 	bool on_calls[KD_CALL_NUMBERS]; /* by number on x86_64: generic events of single calls */
 	const char *refused[KD_SLOTS]; /* why the kernel refuses an event's program; see --skip-refused */
 	struct bpf_link *links[12]; /* by kd_point of bpf_attach.c */
+	struct bpf_link *entry_links[KD_ENTRY_CALLS][KD_ENTRY_LINKS];
 	char release[72];
 	char version[64];
 	char schema[80]; /* digest of the table of events that the object was built from; empty: it does not say */
@@ -93,5 +99,11 @@ bool kd_bpf_refuse(struct kd_bpf_driver *driver, const char *program, const char
 /* Runs of programs that the kernel skipped. */
 void kd_bpf_count_missed(const struct kd_bpf_driver *driver, struct kd_counts *counts);
 void kd_bpf_note_unavailable(struct kd_bpf_driver *driver);
+
+/* ---- bpf_entry.c: calls at their entry, by kprobes ---- */
+
+bool kd_bpf_entry_possible(void);
+/* Attaches at the calls whose events are on, detaches at the others. */
+int kd_bpf_entry_update(struct kd_bpf_driver *driver, const struct bpf_program *program);
 
 #endif

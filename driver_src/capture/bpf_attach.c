@@ -65,7 +65,15 @@ static enum kd_point point_of(unsigned int slot)
 
 static bool is_raw(const struct kd_bpf_driver *driver, enum kd_point point)
 {
-	return points[point].hook < 0 ? driver->raw : driver->raw_hooks;
+	if (points[point].hook < 0)
+		return driver->raw;
+	return point == POINT_PROCEXIT ? driver->raw_task : driver->raw_hooks;
+}
+
+/* Whether a point's program is one of a kprobe on this host. */
+static bool by_kprobe(const struct kd_bpf_driver *driver, enum kd_point point)
+{
+	return !points[point].category || (point == POINT_ENTER && driver->entry_kprobes);
 }
 
 static bool is_kprobe(unsigned int slot)
@@ -94,12 +102,14 @@ static bool needed(const struct kd_bpf_driver *driver, const bool *on, const boo
 
 static struct bpf_program *program_of(const struct kd_bpf_driver *driver, enum kd_point point)
 {
+	const char *how = is_raw(driver, point) ? "_raw" : "_tp";
 	char name[64];
 
-	snprintf(name, sizeof(name), "%s%s", points[point].program,
-		 !points[point].category ? ""
-		 : is_raw(driver, point) ? "_raw"
-					 : "_tp");
+	if (!points[point].category)
+		how = "";
+	else if (by_kprobe(driver, point))
+		how = "_kprobe";
+	snprintf(name, sizeof(name), "%s%s", points[point].program, how);
 	return bpf_object__find_program_by_name(driver->object, name);
 }
 
@@ -130,6 +140,13 @@ static bool load_point(const struct kd_bpf_driver *driver, enum kd_point point)
 	return !driver->options->minimal || needed(driver, driver->options->selected, driver->options->calls, point);
 }
 
+static enum bpf_prog_type type_of(const struct kd_bpf_driver *driver, enum kd_point point)
+{
+	if (by_kprobe(driver, point))
+		return BPF_PROG_TYPE_KPROBE;
+	return is_raw(driver, point) ? BPF_PROG_TYPE_RAW_TRACEPOINT : BPF_PROG_TYPE_TRACEPOINT;
+}
+
 int kd_bpf_choose_programs(struct kd_bpf_driver *driver)
 {
 	struct bpf_program *program;
@@ -148,30 +165,41 @@ int kd_bpf_choose_programs(struct kd_bpf_driver *driver)
 			if (!program)
 				continue; /* see kd_bpf_note_unavailable */
 			bpf_program__set_autoload(program, load_event(driver, slot));
-			if (!is_kprobe(slot))
-				bpf_program__set_type(program, is_raw(driver, point_of(slot))
-								       ? BPF_PROG_TYPE_RAW_TRACEPOINT
-								       : BPF_PROG_TYPE_TRACEPOINT);
+			bpf_program__set_type(program, type_of(driver, point_of(slot)));
 		}
 	}
 	return 0;
 }
 
+/* The array of an event's programs; all that are in one are of one type. */
+static const char *tails_of(unsigned int slot)
+{
+	switch (point_of(slot)) {
+	case POINT_EXIT:
+		return "kd_tail";
+	case POINT_ENTER:
+		return "kd_tail_entry";
+	case POINT_PROCEXIT:
+		return "kd_tail_task";
+	case POINT_TCP_CONNECT:
+		return "kd_tail_kprobe";
+	default:
+		return "kd_tail_hook";
+	}
+}
+
 int kd_bpf_fill_tails(struct kd_bpf_driver *driver)
 {
-	int tails = bpf_object__find_map_fd_by_name(driver->object, "kd_tail");
-	int hook_tails = bpf_object__find_map_fd_by_name(driver->object, "kd_tail_hook");
-	int kprobe_tails = bpf_object__find_map_fd_by_name(driver->object, "kd_tail_kprobe");
 	unsigned int slot, part;
-	int map;
 
 	for (slot = 0; slot < KD_SLOTS; slot++) {
+		int map = bpf_object__find_map_fd_by_name(driver->object, tails_of(slot));
+
 		for (part = 0; part < kd_event(slot)->parts; part++) {
 			struct bpf_program *program = fill_program(driver, slot, part);
 			int fd = program ? bpf_program__fd(program) : -1;
 			__u32 index = kd_event(slot)->tail + part;
 
-			map = is_kprobe(slot) ? kprobe_tails : kd_event(slot)->hook >= 0 ? hook_tails : tails;
 			if (fd >= 0 && bpf_map_update_elem(map, &index, &fd, 0) != 0)
 				return -errno;
 		}
@@ -305,6 +333,12 @@ static int update_points(struct kd_bpf_driver *driver)
 	for (point = 0; point < POINTS; point++) {
 		bool wanted = needed(driver, driver->on, driver->on_calls, (enum kd_point)point);
 
+		if (point == POINT_ENTER && driver->entry_kprobes) {
+			status = kd_bpf_entry_update(driver, program_of(driver, POINT_ENTER));
+			if (status != 0)
+				return status;
+			continue;
+		}
 		if (!wanted && driver->links[point]) {
 			bpf_link__destroy(driver->links[point]);
 			driver->links[point] = NULL;
@@ -431,7 +465,7 @@ static bool read_missed(const struct kd_bpf_driver *driver, enum kd_point point,
 	if (bpf_obj_get_info_by_fd(fd, &info, &size) != 0 ||
 	    size < offsetof(struct bpf_prog_info, recursion_misses) + sizeof(info.recursion_misses))
 		return false;
-	if ((!is_raw(driver, point) || !points[point].category) && !driver->host.tp_misses_counted)
+	if ((!is_raw(driver, point) || by_kprobe(driver, point)) && !driver->host.tp_misses_counted)
 		return false;
 	*missed += info.recursion_misses;
 	return true;

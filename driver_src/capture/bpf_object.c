@@ -136,6 +136,11 @@ static int choose_type(struct kd_bpf_driver *driver)
 				       "tracefs is not mounted and could not be");
 	}
 	driver->raw_hooks = driver->host.raw_tp && asked != KD_PROGRAM_TP;
+	/* Where tracepoints may be preempted, of two process exits on one CPU a raw program misses the second. */
+	driver->raw_task =
+		driver->raw_hooks && (asked == KD_PROGRAM_RAW || !driver->host.faultable || !kd_host_find_tracefs());
+	driver->entry_kprobes = asked == KD_PROGRAM_AUTO && !driver->options->enter_time && driver->host.kprobes &&
+				kd_bpf_entry_possible();
 	driver->base.program_type = driver->raw ? "raw" : "tp";
 	return -1;
 }

@@ -119,12 +119,27 @@ struct {
 	__type(value, u32);
 } kd_tail SEC(".maps");
 
+/* The same of calls at their entry, whose hook may be of another type than that of exits. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, KD_TAIL_ENTRY_COUNT);
+	__type(key, u32);
+	__type(value, u32);
+} kd_tail_entry SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
 	__uint(max_entries, KD_TAIL_HOOK_COUNT);
 	__type(key, u32);
 	__type(value, u32);
 } kd_tail_hook SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, KD_TAIL_TASK_COUNT);
+	__type(key, u32);
+	__type(value, u32);
+} kd_tail_task SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
@@ -277,6 +292,8 @@ static KD_INLINE struct sock *kd_hook_sock(const struct kd_fill *c)
 		KD_READ_KERNEL((void *)&kd_value_, sizeof(kd_value_), &(array)[(index)]); \
 		kd_value_;                                                                \
 	})
+/* The module bounds an index for speculation, too: a program's read is the helper's. */
+#define kd_bounded(index, size) (index)
 /* Every read is probed here. */
 #define KD_GET_STALE(pointer, field) KD_GET(pointer, field)
 

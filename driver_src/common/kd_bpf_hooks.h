@@ -22,7 +22,7 @@ static KD_INLINE int kd_abort(void)
 	struct kd_state *s = kd_state_of(KD_CONTEXT_CALL);
 
 	if (s)
-		s->counters[KD_COUNTER_DROPS_SCRATCH] += 1;
+		__sync_fetch_and_add(&s->counters[KD_COUNTER_DROPS_SCRATCH], 1); /* from any context */
 	return 0;
 }
 
@@ -244,6 +244,17 @@ static KD_INLINE int kd_read_args(struct kd_state *s, struct kd_regs *regs, u32 
 	return 0;
 }
 
+/* Of what leaves a call of i386 by execve's number on x86_64, with 0; see kd_arch_x86.h. */
+static KD_INLINE int kd_was_execve(struct kd_regs *given)
+{
+	u64 first = 0;
+
+	if (KD_TRUSTED)
+		return !kd_trusted_regs()->bx;
+	kd_read_kernel(&first, &given->bx, sizeof(first));
+	return !first;
+}
+
 /* Which call of i386 it is: the sub-call of socketcall and ipc. What we number ourselves nobody calls by that number. */
 static KD_INLINE u32 kd_compat_call(u32 call, const struct kd_regs *regs)
 {
@@ -289,8 +300,9 @@ static KD_INLINE void kd_note_entry(u64 call)
  * A call at its exit or entry: go on with its event's program when it is selected. What is not costs one look-up. given: the saved
  * registers where the hook got them, used where the kernel gives no better way to them (KD_TRUSTED).
  */
-static KD_INLINE int kd_call(void *ctx, void *selection, u64 number, s64 ret, struct kd_regs *given, int at_exit)
+static KD_INLINE int kd_call(void *ctx, u64 number, s64 ret, struct kd_regs *given, int at_exit)
 {
+	void *selection = at_exit ? (void *)&kd_select : (void *)&kd_select_enter;
 	struct kd_selected *selected;
 	struct kd_state *s;
 	u32 key = number, compat, program;
@@ -304,10 +316,10 @@ static KD_INLINE int kd_call(void *ctx, void *selection, u64 number, s64 ret, st
 	if (!at_exit && (program & KD_SELECT_NOTE))
 		kd_note_entry(number);
 	compat = kd_compat_now();
-	if (at_exit && number == KD_NATIVE_EXECVE)
-		compat = 0;
 	if (!KD_TRUSTED && !given)
 		given = kd_saved_regs();
+	if (at_exit && compat && number == KD_NATIVE_EXECVE && !ret && kd_was_execve(given))
+		compat = 0;
 	if (compat) {
 		program = selected->compat;
 		key = kd_compat_call(number, KD_TRUSTED ? kd_trusted_regs() : given);
@@ -319,7 +331,7 @@ static KD_INLINE int kd_call(void *ctx, void *selection, u64 number, s64 ret, st
 	program &= KD_SELECT_PROGRAM;
 	if (!program)
 		return 0;
-	s = kd_state_of(KD_CONTEXT_CALL);
+	s = kd_state_of(at_exit ? KD_CONTEXT_CALL : KD_CONTEXT_ENTRY);
 	if (!s || kd_prepare(s, 1))
 		return kd_abort();
 	s->enter_time = 0;
@@ -335,7 +347,7 @@ static KD_INLINE int kd_call(void *ctx, void *selection, u64 number, s64 ret, st
 	s->ret = ret;
 	s->call = key;
 	s->compat = compat && kd_is_multiplexed(number) ? kd_unpack(s, number) : compat;
-	bpf_tail_call(ctx, &kd_tail, program - 1);
+	bpf_tail_call(ctx, at_exit ? (void *)&kd_tail : (void *)&kd_tail_entry, program - 1);
 	return kd_abort();
 }
 
@@ -385,33 +397,51 @@ int kd_exit_raw(struct kd_raw_args *ctx)
 		call = kd_trusted_regs()->orig_ax;
 	else if (kd_read_kernel(&call, &regs->orig_ax, sizeof(call)))
 		return 0;
-	return kd_call(ctx, &kd_select, call, ctx->args[1], regs, 1);
+	return kd_call(ctx, call, ctx->args[1], regs, 1);
 }
 
 SEC("tp/raw_syscalls/sys_exit")
 int kd_exit_tp(struct kd_tp_call *ctx)
 {
-	return kd_call(ctx, &kd_select, ctx->id, ctx->ret, 0, 1);
+	return kd_call(ctx, ctx->id, ctx->ret, 0, 1);
 }
 
 SEC("raw_tp/sys_enter")
 int kd_enter_raw(struct kd_raw_args *ctx)
 {
-	return kd_call(ctx, &kd_select_enter, ctx->args[1], 0, (struct kd_regs *)ctx->args[0], 0);
+	return kd_call(ctx, ctx->args[1], 0, (struct kd_regs *)ctx->args[0], 0);
 }
 
 SEC("tp/raw_syscalls/sys_enter")
 int kd_enter_tp(struct kd_tp_call *ctx)
 {
-	return kd_call(ctx, &kd_select_enter, ctx->id, 0, 0, 0);
+	return kd_call(ctx, ctx->id, 0, 0, 0);
+}
+
+/*
+ * At the function of a call that is selected at its entry, where these take the saved registers: all other calls cost nothing then.
+ * See capture/bpf_entry.c.
+ */
+SEC("kprobe/kd_enter")
+int kd_enter_kprobe(struct kd_regs *ctx)
+{
+	struct kd_regs *regs = (struct kd_regs *)ctx->di;
+	u64 call = 0;
+
+	if (KD_TRUSTED)
+		call = kd_trusted_regs()->orig_ax;
+	else if (kd_read_kernel(&call, &regs->orig_ax, sizeof(call)))
+		return 0;
+	return kd_call(ctx, call, 0, regs, 0);
 }
 
 static KD_INLINE int kd_hook(void *ctx, u32 hook, u32 context, void *given, void *array)
 {
 	u32 *selected = bpf_map_lookup_elem(&kd_select_hook, &hook);
+	u32 program = selected ? *(volatile u32 *)selected : 0; /* read once: it may be switched off meanwhile */
 	struct kd_state *s;
 
-	if (!selected || !*selected)
+	if (!program)
 		return 0;
 	s = kd_state_of(context);
 	if (!s || kd_prepare(s, 0))
@@ -419,7 +449,7 @@ static KD_INLINE int kd_hook(void *ctx, u32 hook, u32 context, void *given, void
 	s->hook = given;
 	s->compat = 0;
 	s->ret = 0;
-	bpf_tail_call(ctx, array, *selected - 1);
+	bpf_tail_call(ctx, array, program - 1);
 	return kd_abort();
 }
 
@@ -440,13 +470,13 @@ int kd_switch_tp(struct kd_tp_switch *ctx)
 SEC("raw_tp/sched_process_exit")
 int kd_procexit_raw(struct kd_raw_args *ctx)
 {
-	return kd_hook(ctx, KD_HOOK_PROCEXIT, KD_CONTEXT_TASK, 0, &kd_tail_hook);
+	return kd_hook(ctx, KD_HOOK_PROCEXIT, KD_CONTEXT_TASK, 0, &kd_tail_task);
 }
 
 SEC("tp/sched/sched_process_exit")
 int kd_procexit_tp(void *ctx)
 {
-	return kd_hook(ctx, KD_HOOK_PROCEXIT, KD_CONTEXT_TASK, 0, &kd_tail_hook);
+	return kd_hook(ctx, KD_HOOK_PROCEXIT, KD_CONTEXT_TASK, 0, &kd_tail_task);
 }
 
 SEC("kprobe/tcp_connect")

@@ -37,20 +37,21 @@ struct kd_ports {
 
 /* One scratch area for each CPU and context in which programs can interrupt each other. */
 enum kd_context {
-	KD_CONTEXT_CALL = 0, /* system call entry and exit */
+	KD_CONTEXT_CALL = 0, /* exit of a system call */
 	KD_CONTEXT_SCHED = 1, /* context switch: run queue lock held */
 	KD_CONTEXT_TASK = 2, /* process exit; may be preempted where tracepoints are under SRCU (seen in 7.2) */
 	KD_CONTEXT_NET = 3, /* kprobes of the network stack */
 	KD_CONTEXT_FAULT = 4, /* page faults, in the middle of the kernel's work too */
 	KD_CONTEXT_SIGNAL = 5, /* delivery of a signal */
-	KD_CONTEXTS = 6,
+	KD_CONTEXT_ENTRY = 6, /* entry of a system call; since 6.13 an exit may come between */
+	KD_CONTEXTS = 7,
 };
 
 /*
  * Map kd_select for calls at their exit and kd_select_enter for calls at their entry, ARRAY[KD_CALL_NUMBERS] of struct
  * kd_selected: 0 where nothing is selected. One look-up by the number tells whether a native or an i386 call is.
  */
-#define KD_SELECT_PROGRAM 0x0000ffffu /* index of the first part of the event's program in kd_tail, plus one */
+#define KD_SELECT_PROGRAM 0x0000ffffu /* first part of the event's program in kd_tail or kd_tail_entry, plus one */
 #define KD_SELECT_NOTE 0x80000000u /* in native: note the time of the entry */
 #define KD_SELECT_LOOK 0x40000000u /* in compat: one of several calls, of which some may be selected */
 struct kd_selected {
@@ -60,7 +61,7 @@ struct kd_selected {
 
 /*
  * Map kd_select_hook, ARRAY[KD_HOOKS] of __u32 for tracepoints and kprobes: 0 where not selected, else the index of the
- * first part of the event's program in kd_tail_hook (tracepoints) or kd_tail_kprobe, plus one.
+ * first part of the event's program in kd_tail_hook (tracepoints), kd_tail_task (process exit) or kd_tail_kprobe, plus one.
  */
 enum kd_hook {
 	KD_HOOK_SWITCH = 0,

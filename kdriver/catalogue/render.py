@@ -18,7 +18,7 @@ PART_BUDGET = 3000
 """eBPF instructions (by the primitives' rough costs) that one program may take: kernels before 5.1 refuse more
 than 4096 in a program."""
 
-MAPS_LAYOUT = 3
+MAPS_LAYOUT = 4
 """To be raised when the maps of driver_src/common/kd_shared.h change their layout."""
 
 HEADERS = ("kd_catalogue.h", "kd_fill.h", "kd_programs.h", "kd_decode.h")
@@ -32,10 +32,12 @@ _HOOKS = {
     "page_fault": ("FAULT_USER", "FAULT_KERNEL"),
 }
 _HOOK_NUMBERS = {name: number for number, name in enumerate(name for names in _HOOKS.values() for name in names)}
-_ARRAYS = {"kprobe": "kd_tail_kprobe", "tracepoint": "kd_tail_hook"}
+_ARRAYS = {"exit": "kd_tail", "entry": "kd_tail_entry", "kprobe": "kd_tail_kprobe", "tracepoint": "kd_tail_hook"}
+_TASK_ARRAY = "kd_tail_task"
+"""Programs of process exit, which may be of another type than those of the other tracepoints."""
 _CONTEXTS = {
     "exit": "CALL",
-    "entry": "CALL",
+    "entry": "ENTRY",
     "sched_switch": "SCHED",
     "sched_process_exit": "TASK",
     "tcp_connect": "NET",
@@ -124,11 +126,11 @@ def render(catalogue: Catalogue, out: Path) -> None:
 
 def _values(catalogue: Catalogue) -> dict[str, Any]:
     tails: dict[str, int] = {}
-    counts = {"kd_tail": 0, "kd_tail_hook": 0, "kd_tail_kprobe": 0}
+    counts = dict.fromkeys((*_ARRAYS.values(), _TASK_ARRAY), 0)
     rows = []
     for event in catalogue.events:
         where, _, what = event.captured_at.partition(":")
-        array = _ARRAYS.get(where, "kd_tail")
+        array = _TASK_ARRAY if what == "sched_process_exit" else _ARRAYS[where]
         parts = plan_parts(event)
         tails[event.name] = counts[array]
         counts[array] += len(parts)
@@ -151,9 +153,7 @@ def _values(catalogue: Catalogue) -> dict[str, Any]:
         "rows": rows,
         "calls": {arch: _calls(catalogue, arch, "exit") for arch in ARCHITECTURES},
         "entry_calls": {arch: _calls(catalogue, arch, "entry") for arch in ARCHITECTURES},
-        "tail_count": counts["kd_tail"],
-        "hook_tail_count": counts["kd_tail_hook"],
-        "kprobe_tail_count": counts["kd_tail_kprobe"],
+        "tail_counts": {array.upper(): count for array, count in counts.items()},
         "versions": catalogue.versions,
         "packed": {
             name: pack_version(getattr(catalogue.versions, name))

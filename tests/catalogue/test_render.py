@@ -87,7 +87,7 @@ def test_tail_calls_go_to_the_next_part_of_the_same_event(rendered: Path) -> Non
     for name, tail, parts in re.findall(r'= \{ \d+, "(\w+)", "\w+", "[^"]*", "[^"]*", (\d+), (\d+), ', decode):
         for part in range(int(parts)):
             body = text.split(f"int kd_f_{name}_{part}(")[1].split("\n}\n")[0]
-            following = re.findall(r"bpf_tail_call\(ctx, &kd_tail(?:_kprobe)?, (\d+)\)", body)
+            following = re.findall(r"bpf_tail_call\(ctx, &kd_tail\w*, (\d+)\)", body)
             assert following == ([str(int(tail) + part + 1)] if part < int(parts) - 1 else [])
 
 
