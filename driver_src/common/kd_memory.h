@@ -94,6 +94,7 @@ static KD_INLINE int kd_cap_iov_size(struct kd_fill *c, u64 vector, u64 count)
 		return kd_push_empty(c);
 	KD_UNROLL
 	for (i = 0; i < KD_VECTOR_MAX; i++) {
+		count = kd_forget(c, count);
 		if (i < count)
 			size += area[2 * i + 1];
 	}
@@ -197,6 +198,7 @@ static KD_INLINE int kd_cap_poll_fds(struct kd_fill *c, u64 address, u64 count)
 	for (i = 0; i < KD_VECTOR_MAX; i++) {
 		u64 one = area[i];
 
+		count = kd_forget(c, count);
 		if (err || i >= count)
 			break;
 		err = kd_put_u64(c, (s64)(s32)one);

@@ -25,6 +25,8 @@ static KD_INLINE int kd_put_segments(struct kd_fill *c, u64 count, u64 left)
 	for (i = 0; i < KD_VECTOR_MAX; i++) {
 		u64 len;
 
+		count = kd_forget(c, count);
+		left = kd_forget(c, left);
 		if (i >= count || !left || err)
 			break;
 		len = kd_min(area[2 * i + 1], left);
