@@ -62,12 +62,14 @@ static int kmod_select(struct kd_driver *base, unsigned int slot, bool on)
 static int kmod_select_call(struct kd_driver *base, unsigned int number, bool on)
 {
 	struct kmod_driver *driver = (struct kmod_driver *)base;
+	int error;
 
 	if (ioctl(driver->any, KD_SCAP_ENABLE_TP, (unsigned long)KD_SCAP_TP_SYS_EXIT) == 0 &&
 	    ioctl(driver->any, on ? KD_SCAP_ENABLE_SYSCALL : KD_SCAP_DISABLE_SYSCALL, (unsigned long)number) == 0)
 		return 0;
-	snprintf(base->reason, sizeof(base->reason), "the module refuses it: %s", strerror(errno));
-	return -errno;
+	error = errno;
+	snprintf(base->reason, sizeof(base->reason), "the module refuses it: %s", strerror(error));
+	return -error;
 }
 
 static int kmod_set_snaplen(struct kd_driver *base, __u32 snaplen)

@@ -145,15 +145,15 @@ bool kd_read_port(const char *text, __u16 *port)
 
 bool kd_read_ports(struct kd_ports *ports, const char *text)
 {
-	char first[8], *dash;
+	size_t length = strcspn(text, "-");
+	char first[8];
 	__u16 low, high;
 
-	snprintf(first, sizeof(first), "%s", text);
-	dash = strchr(first, '-');
-	if (dash)
-		*dash = 0;
-	text = strchr(text, '-');
-	if (!kd_read_port(first, &low) || !kd_read_port(text ? text + 1 : first, &high) || low > high)
+	if (length >= sizeof(first))
+		return false;
+	memcpy(first, text, length);
+	first[length] = 0;
+	if (!kd_read_port(first, &low) || !kd_read_port(text[length] ? text + length + 1 : first, &high) || low > high)
 		return false;
 	ports->full_first = low;
 	ports->full_last = high;

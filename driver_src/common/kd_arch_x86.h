@@ -15,8 +15,8 @@ struct kd_regs {
 };
 
 /*
- * execve of x86_64. A task that it puts into a 32-bit image leaves the call as a compat task, with this number on kernels before 4.12.
- * What has the number in i386 calls is oldolduname, which no libc makes.
+ * execve of x86_64. A task that it puts into a 32-bit image leaves the call as a compat task, with this number on kernels before 4.12
+ * and all registers 0. What has the number in i386 calls is oldolduname, which returns 0 only when it was given an address.
  */
 #define KD_NATIVE_EXECVE 59
 #define KD_TS_COMPAT 0x0002 /* thread_info.status: an i386 compat call is under way */

@@ -9,6 +9,7 @@ static KD_INLINE struct file *kd_fd_file(struct kd_fill *c, s64 fd)
 	struct files_struct *files;
 	struct fdtable *table;
 	struct file **slots;
+	u64 size;
 
 	if (fd < 0)
 		return 0;
@@ -16,10 +17,11 @@ static KD_INLINE struct file *kd_fd_file(struct kd_fill *c, s64 fd)
 	if (!files)
 		return 0;
 	table = KD_LOAD(files, fdt);
-	if (fd >= (s64)KD_LOAD(table, max_fds))
+	size = KD_LOAD(table, max_fds);
+	if ((u64)fd >= size)
 		return 0;
 	slots = (struct file **)KD_LOAD(table, fd);
-	return KD_AT(slots, fd);
+	return KD_AT(slots, kd_bounded(fd, size));
 }
 
 static KD_INLINE struct inode *kd_fd_inode(struct kd_fill *c, s64 fd)

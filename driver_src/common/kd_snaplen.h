@@ -46,6 +46,12 @@ static KD_INLINE int kd_is_port(const struct kd_conversation *ports, u16 port)
 	return ports->own == port || ports->other == port;
 }
 
+/* In the range of full capture. 0 is no port: a socket without another end, or of another family. */
+static KD_INLINE int kd_is_full(const struct kd_ports *asked, u16 port)
+{
+	return port && port >= asked->full_first && port <= asked->full_last;
+}
+
 static KD_INLINE int kd_looks_like_mysql(u64 head, u64 len)
 {
 	u32 first = (u32)head;
@@ -107,10 +113,9 @@ static KD_INLINE u32 kd_wanted_length(struct kd_fill *c, struct sock *sk, u64 na
 
 	kd_conversation_of(sk, name, &ports);
 	kd_asked_ports(c, &asked);
-	if (asked.full_last && ((ports.own >= asked.full_first && ports.own <= asked.full_last) ||
-				(ports.other >= asked.full_first && ports.other <= asked.full_last)))
+	if (asked.full_last && (kd_is_full(&asked, ports.own) || kd_is_full(&asked, ports.other)))
 		return KD_SNAPLEN_FULL;
-	if (ports.other == asked.statsd)
+	if (ports.other && ports.other == asked.statsd)
 		return KD_SNAPLEN_PROTOCOL;
 	if (ports.other == KD_PORT_DNS)
 		return KD_SNAPLEN_DNS;

@@ -150,8 +150,9 @@ void system_setup(void)
 	/* EBUSY where the kernel mounted it itself (CONFIG_DEVTMPFS_MOUNT). */
 	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
 	/*
-	 * The name that execveat gives a program which it finds from a descriptor. The TOMOYO security module looks it
-	 * up, and where it is missing the call ends with ENOENT. On every host udev or the init makes it.
+	 * The name that execveat gives a program which it finds from a descriptor. Guests without it were seen to end such
+	 * calls with ENOENT where the kernel runs the TOMOYO security module, and guests with it not; that this module
+	 * looks the name up is a guess. On every host udev or the init makes it.
 	 */
 	if (symlink("/proc/self/fd", "/dev/fd") < 0 && errno != EEXIST)
 		fprintf(stderr, "kd-guest: /dev/fd cannot be made: %s\n", strerror(errno));

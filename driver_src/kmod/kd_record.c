@@ -416,13 +416,19 @@ static noinline void kd_enter_compat(struct pt_regs *regs, u32 number)
 		kd_enter_selected(regs, number, call, true);
 }
 
+/* Of what leaves a call of i386; see kd_arch_x86.h. */
+static __always_inline bool kd_was_execve(const struct pt_regs *regs, long ret, unsigned long number)
+{
+	return number == KD_NATIVE_EXECVE && !ret && !kd_regs_compat_arg(regs, 0);
+}
+
 static void kd_sys_exit(void *unused, struct pt_regs *regs, long ret)
 {
 	unsigned long number = kd_regs_call(regs);
 
 	if (unlikely(number >= KD_CALL_NUMBERS))
 		return;
-	if (unlikely(kd_in_compat_call()) && number != KD_NATIVE_EXECVE)
+	if (unlikely(kd_in_compat_call()) && !kd_was_execve(regs, ret, number))
 		kd_exit_compat(regs, ret, number);
 	else if (unlikely(READ_ONCE(kd_selected_exit[number])))
 		kd_exit_selected(regs, ret, number, number, false);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * Single loads and stores, and the pair that publishes a block: any context.
+ * Single loads and stores, the pair that publishes a block, and a bound for speculation: any context.
  *
  * READ_ONCE and WRITE_ONCE are macros since 3.19, smp_store_release and smp_load_acquire since 3.14; RHEL 7.3 and later
  * have them all in their 3.10. What is missing is made from ACCESS_ONCE and the older barriers. Until 3.19 (3.10.0-514.el7)
@@ -35,5 +35,17 @@
 		kd_value;                                \
 	})
 #endif
+
+/*
+ * An index that was found to be below size, for what the processor does before it knows that: 0 where it is not. The kernel's own
+ * array_index_nospec came in 4.16 (f3804203306e) and under other names to older ones.
+ */
+static __always_inline unsigned long kd_bounded(unsigned long index, unsigned long size)
+{
+	unsigned long mask;
+
+	asm volatile("cmpq %1, %2\n\tsbbq %0, %0" : "=r"(mask) : "r"(size), "r"(index) : "cc");
+	return index & mask;
+}
 
 #endif
