@@ -109,7 +109,7 @@ def _locked_file(folder: Path, stack: contextlib.ExitStack) -> Path:
     """A new file that is locked. Between its making and its lock another process may take it for a killed build's and
     remove it; then another one is made."""
     while True:
-        handle, name = tempfile.mkstemp(prefix="build-", dir=folder)
+        handle, name = tempfile.mkstemp(prefix=f"build-{os.getpid()}-", dir=folder)
         file = stack.enter_context(os.fdopen(handle, "wb"))
         fcntl.flock(file, fcntl.LOCK_SH)
         if os.fstat(file.fileno()).st_nlink:
@@ -122,7 +122,7 @@ def list_items(cache: Path) -> tuple[Item, ...]:
     for store, pattern in _STORES.items():
         for path in (cache / store).glob(pattern):
             with contextlib.suppress(OSError):  # another process took it, or it is another user's
-                found.append(Item(store, path, _size_of(store, path), path.stat().st_mtime))
+                found.append(Item(store, path, size_of(store, path), path.stat().st_mtime))
     return tuple(sorted(found, key=lambda item: (item.used, item.path)))
 
 
@@ -140,7 +140,7 @@ def prune(
         too_old = max_age_s is not None and moment - item.used > max_age_s
         if not too_old and (limit_bytes is None or left <= limit_bytes):
             continue
-        if item.used >= started or not (dry_run or _remove(cache, item)):
+        if item.used >= started or not (dry_run or take_out(cache, item)):
             kept += 1
             continue
         gone.append(item)
@@ -165,7 +165,14 @@ def _oldest_start(cache: Path) -> float:
     return oldest
 
 
-def _remove(cache: Path, item: Item) -> bool:
+def used_by_others(cache: Path) -> bool:
+    """Whether another process's build or verification runs on this cache."""
+    mine = f"build-{os.getpid()}-"
+    _oldest_start(cache)  # removes what killed ones left
+    return any(not path.name.startswith(mine) for path in (cache / _RUNNING).glob("build-*"))
+
+
+def take_out(cache: Path, item: Item) -> bool:
     """Take an item out, first of sight and then of the disk; False when somebody uses it now, or it is another user's.
     A header tree is taken under the lock that builds hold while they look for it."""
     lock = item.path.with_name(f".{item.path.name}.lock")
@@ -187,7 +194,7 @@ def _remove(cache: Path, item: Item) -> bool:
             shutil.rmtree(aside, ignore_errors=True)
 
 
-def _size_of(store: str, path: Path) -> int:
+def size_of(store: str, path: Path) -> int:
     """Of an item. A header tree has ten thousand files and never changes: its size is noted beside them."""
     if store != "headers":
         return _size(path)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import re
 import shutil
+import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,8 +21,9 @@ from builder.failure import Failure, StepError
 from builder.keep import build_running, cache_limit, prune
 from builder.one import build_one
 from builder.plan import BuildPlan
+from builder.remembered import Remembered
 from builder.result import BuildOutcome, BuildResult
-from builder.schedule import carry_out
+from builder.schedule import carry_out, of_shared
 from builder.share import Shares
 from builder.signing import SigningKey, host_tools, sign_stored
 from builder.source import DriverSource, render_headers
@@ -57,6 +60,85 @@ class RunOptions:
     share: bool = True
 
 
+class Batch:
+    """A batch that is open: builds what it is asked for, one plan at a time, from several threads.
+
+    A plan that shares gets the batch's CO-RE object, which is built when it is first wanted; the others wait for it.
+    """
+
+    def __init__(
+        self, plans: Sequence[BuildPlan], bench: Bench, build: Builder, options: RunOptions, stop: Callable[[], None]
+    ) -> None:
+        self.stop = stop
+        self._remembered = Remembered(bench)
+        self._bench = bench
+        self._build = build
+        self._signing = options.signing
+        self._folders = _out_folders(plans, options.out)
+        self._core = next(
+            (plan for plan in plans if plan.kind is DriverKind.CORE and not (plan.skip or plan.shares)), None
+        )
+        self._core_lock = threading.Lock()
+        self._core_result: BuildResult | None = None
+
+    def remembered(self, plan: BuildPlan) -> BuildResult | None:
+        """What was built for a plan before, found without unpacking headers; None where nothing is known."""
+        return self._remembered.find(replace(plan, shares=False))
+
+    def build(self, plan: BuildPlan) -> BuildResult:
+        """One plan to its result; never raises for a build that fails."""
+        if plan.shares or plan == self._core:
+            result = self._core_of(plan)
+            return of_shared(plan, result) if plan.shares else result
+        return self.build_alone(plan)
+
+    def build_alone(self, plan: BuildPlan) -> BuildResult:
+        """The same for a plan that does not share."""
+        result = _run_one(plan, self._bench, self._build, self._folders.get(plan), self._signing)
+        self._remembered.note(plan, result)
+        return result
+
+    def _core_of(self, plan: BuildPlan) -> BuildResult:
+        with self._core_lock:
+            if self._core_result is None:
+                self._core_result = self.build_alone(self._core or replace(plan, shares=False))
+            return self._core_result
+
+
+@contextmanager
+def open_batch(
+    plans: Sequence[BuildPlan],
+    source: DriverSource,
+    options: RunOptions | None = None,
+    *,
+    toolchains: Toolchains | None = None,
+    on_step: StepListener | None = None,
+    cluster: Cluster | None = None,
+) -> Iterator[Batch]:
+    """A batch of these plans; while it is open nothing that it uses is taken out of the cache.
+
+    Raises before anything is built what run_builds raises."""
+    options = options or RunOptions()
+    cache = cache_dir()
+    toolchains = toolchains or make_toolchains(ExecutorName.AUTO, cache)
+    if re.search(r"[\s:'\"$#\\]", str(cache)):
+        raise ConfigError(
+            f"{cache}: the kernel's make cannot work below a folder with spaces, colons or quotes in its name",
+            hint="Name another folder in KDRIVER_CACHE.",
+        )
+    try:
+        _sweep(cache)
+        generated = render_headers(source, cache / "generated")
+    except OSError as error:
+        raise _of_the_system(error) from error
+    shares = Shares(frozenset(plan.kernel.key for plan in plans)) if options.share else None
+    build: Builder = partial(build_one, shares=shares) if cluster is None else _on(cluster)
+    listener = on_step or (lambda plan, step: None)
+    bench = Bench(cache, source, generated, toolchains, force=options.force, on_step=listener, mirrors=options.mirrors)
+    with build_running(cache):
+        yield Batch(plans, bench, build, options, toolchains.stop if cluster is None else cluster.stop)
+
+
 def run_builds(
     plans: Sequence[BuildPlan],
     source: DriverSource,
@@ -75,22 +157,6 @@ def run_builds(
     cluster: builds on its workers instead.
     """
     options = options or RunOptions()
-    cache = cache_dir()
-    toolchains = toolchains or make_toolchains(ExecutorName.AUTO, cache)
-    if re.search(r"[\s:'\"$#\\]", str(cache)):
-        raise ConfigError(
-            f"{cache}: the kernel's make cannot work below a folder with spaces, colons or quotes in its name",
-            hint="Name another folder in KDRIVER_CACHE.",
-        )
-    try:
-        _sweep(cache)
-        generated = render_headers(source, cache / "generated")
-    except OSError as error:
-        raise _of_the_system(error) from error
-    shares = Shares(frozenset(plan.kernel.key for plan in plans)) if options.share else None
-    build: Builder = partial(build_one, shares=shares) if cluster is None else _on(cluster)
-    listener = on_step or (lambda plan, step: None)
-    bench = Bench(cache, source, generated, toolchains, force=options.force, on_step=listener, mirrors=options.mirrors)
     results: dict[BuildPlan, BuildResult] = {}
 
     def tell(plan: BuildPlan, result: BuildResult) -> None:
@@ -98,19 +164,11 @@ def run_builds(
         if on_result is not None:
             on_result(plan, result)
 
-    folders = _out_folders(plans, options.out)
     limit_bytes = cache_limit()
-    with build_running(cache):
-        carry_out(
-            plans,
-            lambda plan: _run_one(plan, bench, build, folders.get(plan), options.signing),
-            jobs=options.jobs,
-            fail_fast=options.fail_fast,
-            tell=tell,
-            stop=toolchains.stop if cluster is None else cluster.stop,
-        )
+    with open_batch(plans, source, options, toolchains=toolchains, on_step=on_step, cluster=cluster) as batch:
+        carry_out(plans, batch.build_alone, jobs=options.jobs, fail_fast=options.fail_fast, tell=tell, stop=batch.stop)
         if any(result.outcome is BuildOutcome.BUILT for result in results.values()):
-            prune(cache, limit_bytes=limit_bytes, max_age_s=None)
+            prune(cache_dir(), limit_bytes=limit_bytes, max_age_s=None)
     return tuple(results[plan] for plan in plans)
 
 

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 SLOT = "build"
 """The resource of which a worker has one for each build that it runs at a time."""
+BOOT = "boot"
+"""The resource of a worker that can boot kernels: as many guests at a time as it has slots. A guest takes a slot, too,
+so that a worker never runs more jobs at a time than it was told."""
+_NAMED = {SLOT: "a place for a build", BOOT: "QEMU to boot with"}
 _CONNECT_S = 10
 _LOOK_S = 2.0
 _TLS = ("KDRIVER_TLS_CA", "KDRIVER_TLS_CERT", "KDRIVER_TLS_KEY")
@@ -159,9 +163,20 @@ class Cluster:
         needed = requirement(plan, self.resources())
         job = make_job(plan, self._source, self._digest, force=self._force, mirrors=self._mirrors)
         bench.on_step(plan, "on the cluster")
-        future = self._client.submit(
-            run_job, job, self._packed, key=f"kdriver-{self._run}-{next(self._count)}", resources=needed, pure=False
-        )
+        return self.ask(run_job, job, self._packed, needed=needed)
+
+    def about_source(self) -> tuple[bytes, str]:
+        """The driver source as an archive for `builder.cluster.job.unpacked`, and its digest."""
+        return self._packed, self._digest
+
+    def ask(
+        self, function: Callable[..., dict[str, Any]], *arguments: object, needed: Mapping[str, float]
+    ) -> dict[str, Any]:
+        """What a function says on a worker that offers what is needed; asked again elsewhere when that worker ends.
+        The function's module must be one that a worker can import. Raises StepError (worker) where no worker could do
+        it, StoppedError after `stop`, and what the function raises."""
+        key = f"kdriver-{self._run}-{next(self._count)}"
+        future = self._client.submit(function, *arguments, key=key, resources=dict(needed), pure=False)
         with self._lock:
             self._pending.add(future)
         try:
@@ -202,8 +217,8 @@ class Cluster:
             except KilledWorker as error:
                 raise StepError(
                     Failure.WORKER,
-                    "every worker that took it ended while it built",
-                    hint="Give workers more memory, or fewer builds at a time (--jobs).",
+                    "every worker that took it ended while it worked on it",
+                    hint="Give workers more memory, or fewer jobs at a time (--jobs).",
                 ) from error
             except CancelledError as error:
                 raise StoppedError("the build on the cluster was cancelled") from error
@@ -219,7 +234,7 @@ class Cluster:
 
 
 def _words(needed: Mapping[str, float]) -> list[str]:
-    return ["a place for a build" if name == SLOT else name for name in needed]
+    return [_NAMED.get(name, name) for name in needed]
 
 
 def _remembered(ledger: Path, store: Path) -> Stored | None:

@@ -78,7 +78,7 @@ def run_job(job: dict[str, Any], packed: bytes) -> dict[str, Any]:
     fails."""
     if job["version"] != VERSION:
         return _refused(f"the worker runs kdriver {VERSION}, the build is of {job['version']}")
-    source = load_source(_unpacked(packed, job["source"]), job["source_name"])
+    source = load_source(unpacked(packed, job["source"]), job["source_name"])
     plan = BuildPlan(Kernel.from_json(job["kernel"]), DriverKind(job["kind"]), job["name"])
     options = RunOptions(force=job["force"], mirrors=tuple(job["mirrors"]))
     (result,) = run_builds([plan], source, options, toolchains=toolchains())
@@ -107,7 +107,7 @@ def _refused(reason: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _unpacked(packed: bytes, digest: str) -> Path:
+def unpacked(packed: bytes, digest: str) -> Path:
     """The folder of a driver source that came with a job; unpacked when it was not there."""
     home = cache_dir() / "sources" / digest[:32]
     with _lock:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from builder.choice import ExecutorName
 from builder.cluster import job
-from builder.cluster.client import SLOT, ClusterError, security
+from builder.cluster.client import BOOT, SLOT, ClusterError, security
 from builder.places import Place
 from builder.toolchain import gcc_name, load_table
 from kdriver.core.paths import cache_dir
@@ -61,13 +61,22 @@ async def _scheduler(host: str, port: int, announce: Announce) -> None:
 
 
 def run_worker(
-    address: str, *, jobs: int, executor: ExecutorName, name: str | None, death_timeout_s: float, announce: Announce
+    address: str,
+    *,
+    jobs: int,
+    executor: ExecutorName,
+    name: str | None,
+    death_timeout_s: float,
+    announce: Announce,
+    boots: bool = False,
+    stop: Callable[[], None] = lambda: None,
 ) -> None:
-    """A worker until SIGINT or SIGTERM, or until its scheduler has been away for a time. Raises ClusterError when the
-    scheduler does not answer in that time."""
+    """A worker until SIGINT or SIGTERM, or until its scheduler has been away for a time. boots: whether it can boot
+    kernels. stop: ends its guests, when it ends. Raises ClusterError when the scheduler does not answer in that
+    time."""
     _be_quiet()
-    resources = worker_resources(jobs, executor)
-    asyncio.run(_worker(address, jobs, resources, name, death_timeout_s, announce))
+    resources = worker_resources(jobs, executor) | ({BOOT: float(jobs)} if boots else {})
+    asyncio.run(_worker(address, jobs, resources, name, death_timeout_s, announce, stop))
 
 
 async def _worker(
@@ -77,6 +86,7 @@ async def _worker(
     name: str | None,
     death_timeout_s: float,
     announce: Announce,
+    stop: Callable[[], None],
 ) -> None:
     from distributed import Worker
 
@@ -102,11 +112,12 @@ async def _worker(
             hint="Start it: kdriver scheduler.",
         ) from error
     offered = ", ".join(word for word in resources if word != SLOT)
-    announce(f"{worker.name} at {worker.address}: {jobs} builds at a time; {offered}")
+    announce(f"{worker.name} at {worker.address}: {jobs} jobs at a time; {offered}")
     stopped = asyncio.ensure_future(_until_signal())
     ended = asyncio.ensure_future(worker.finished())
     await asyncio.wait({stopped, ended}, return_when=asyncio.FIRST_COMPLETED)
     if not ended.done():
+        stop()
         job.toolchains().stop()
         await worker.close(timeout=5)
 

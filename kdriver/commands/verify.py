@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,6 +100,27 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Its type information (BTF), for the CO-RE driver on a kernel that has none of its own.",
 )
+@click.option("--no-share", is_flag=True, help="Build a module of its own for each kernel; see docs/building.md.")
+@click.option(
+    "--mirror",
+    "mirrors",
+    multiple=True,
+    metavar="URL",
+    help="Fetch packages from this mirror and no other, as kdriver index update does: URL or ARCHIVE=URL. Repeatable.",
+)
+@click.option(
+    "--executor",
+    type=click.Choice(["auto", "local", "container", "cluster"]),
+    default="auto",
+    show_default=True,
+    help="Where to compile, as of kdriver build; on a cluster the guests run, too.",
+)
+@click.option("--scheduler", metavar="ADDRESS", help="Of the cluster, for --executor cluster: tcp://HOST:8786.")
+@click.option(
+    "--keep-headers",
+    is_flag=True,
+    help="Leave what a batch unpacked and downloaded in the cache, up to its limit.",
+)
 def command(
     distro: str | None,
     kernels: tuple[str, ...],
@@ -123,6 +145,11 @@ def command(
     modules_from: tuple[Path, ...],
     release: str | None,
     btf: Path | None,
+    no_share: bool,
+    mirrors: tuple[str, ...],
+    executor: str,
+    scheduler: str | None,
+    keep_headers: bool,
 ) -> int:
     """Boot kernels in QEMU, try their drivers there, and keep a verdict for each.
 
@@ -138,12 +165,17 @@ def command(
       kdriver verify --distro debian12 --kernel newest
       kdriver verify --kernel 6.1.0-56-amd64 --kind kmod --json
       kdriver verify --distro debian --changed -j2
+      kdriver verify --kernel newest --executor cluster --scheduler tcp://h:8786
       kdriver verify --kernel newest:cloud-amd64 --kind core --cases 'open*'
       kdriver verify --kernel newest:cloud-amd64 --shell
       kdriver verify --kernel newest --driver-src ./vpoll-0.1
       kdriver verify --kernel-image linux-4.14 --headers linux-4.14
       kdriver verify --kernel-image kernel-core.rpm --headers kernel-devel.rpm
       kdriver verify --kernel-image vmlinuz --artifacts drivers
+
+    A batch takes one kernel after the other from its headers to its verdicts, as many at a time as --jobs says, the
+    slowest and newest first; each ends in a line on stderr. What is unpacked for a kernel leaves the cache after it.
+    Stopped by ctrl-C, the same command with --changed goes on where it stopped.
 
     docs/verify-your-own-kernel.md tells more about kernels from outside the index.
 
@@ -168,7 +200,18 @@ def command(
         cases,
         as_shell,
         with_gdb,
+        executor,
+        scheduler,
+        mirrors,
+        not no_share,
+        keep_headers,
     )
+    if (executor == "cluster") is (scheduler is None):
+        raise click.UsageError("--executor cluster and --scheduler ADDRESS go together")
+    if scheduler and (as_shell or with_gdb or artifacts or kernel_image or driver_src or keep):
+        raise click.UsageError(
+            "--shell, --gdb, --keep, --artifacts, --kernel-image and --driver-src are for guests of this machine"
+        )
     if kernel_image is not None:
         if not headers and artifacts is None:
             raise click.UsageError("--kernel-image needs --headers, to build its drivers from, or --artifacts")
@@ -200,25 +243,34 @@ def _choose(distro: str | None, names: tuple[str, ...]) -> tuple[Kernel, ...]:
 
 def _verify_index(kernels: Sequence[Kernel], request: Request) -> int:
     from builder.source import load_source
-    from kdriver.commands.verify_targets import from_builds, from_folder
+    from kdriver.commands.verify_batch import targets_of
+    from kdriver.commands.verify_cluster import targets_on
+    from kdriver.commands.verify_targets import from_builds, from_folder, ready
     from kdriver.verifier.accelerator import find_qemu
 
-    qemu = find_qemu()
     source = load_source(request.driver_src, request.name)
-    if request.artifacts is not None:
-        modules = (*request.modules, *(source.foreign.modules if source.foreign else ()))
-        return carry_out(from_folder(kernels, request.kinds, request.artifacts, modules), source, qemu, request)
-    results = build_drivers(kernels, source, request)
-    if len(kernels) == 1 and not any(result.ok for result in results):
-        return say_not_built(results, from_builds(kernels, results)[0], request)
+    if request.scheduler is not None:
+        with targets_on(request.scheduler, kernels, source, request) as (targets, slots):
+            return carry_out(targets, source, "", replace(request, jobs=slots))
+    qemu = find_qemu()
     modules = (*request.modules, *(source.foreign.modules if source.foreign else ()))
-    return carry_out(from_builds(kernels, results, modules), source, qemu, request)
+    if request.artifacts is not None:
+        verifications = from_folder(kernels, request.kinds, request.artifacts, modules, request.mirrors)
+        return carry_out([ready(one) for one in verifications], source, qemu, request)
+    if len(kernels) == 1:
+        results = build_drivers(kernels, source, request)
+        (verification,) = from_builds(kernels, results, modules, mirrors=request.mirrors)
+        if not any(result.ok for result in results):
+            return say_not_built(results, verification, request)
+        return carry_out([ready(verification)], source, qemu, request)
+    with targets_of(kernels, source, request) as targets:
+        return carry_out(targets, source, qemu, request)
 
 
 def _verify_given(named: Named, request: Request, *, dry_run: bool) -> int:
     from builder.source import load_source
     from kdriver.commands.given import name_kernel
-    from kdriver.commands.verify_targets import from_builds, from_given
+    from kdriver.commands.verify_targets import from_builds, from_given, ready
     from kdriver.verifier.accelerator import find_qemu
 
     given = name_kernel(named)
@@ -228,14 +280,14 @@ def _verify_given(named: Named, request: Request, *, dry_run: bool) -> int:
     source = load_source(request.driver_src, request.name)
     if request.artifacts is not None:
         verification = from_given(given, request.kinds, request.artifacts, request.modules, named.btf)
-        return carry_out([verification], source, qemu, request)
+        return carry_out([ready(verification)], source, qemu, request)
     lacking = dict(given.lacking)
     results = build_drivers([given.kernel], source, request, lacking)
     modules = (*request.modules, *(source.foreign.modules if source.foreign else ()))
-    verifications = from_builds([given.kernel], results, modules, named.btf, lacking)
+    (verification,) = from_builds([given.kernel], results, modules, named.btf, lacking)
     if not any(result.ok for result in results):
-        return say_not_built(results, verifications[0], request)
-    return carry_out(verifications, source, qemu, request)
+        return say_not_built(results, verification, request)
+    return carry_out([ready(verification)], source, qemu, request)
 
 
 def _plan_row(kernel: Kernel) -> tuple[str, str, int]:

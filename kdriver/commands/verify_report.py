@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from kdriver.core.console import print_json, print_table
+from kdriver.core.console import print_json, print_table, shortened
 from kdriver.core.errors import ExitCode
 from kdriver.core.verdict import Outcome, Verdict
 from kdriver.verifier.run import Verified
+from kdriver.verifier.runs import Run
 
 _DIFFERENCES_SHOWN = 10
+_REASON_SHOWN = 160
+"""In the table; below it all of it is told."""
 
 
-def print_verdicts(verified: Sequence[Verified], *, as_json: bool) -> None:
-    """A row for each kernel and kind on stdout; what did not pass is explained on stderr, each reason once."""
+def print_verdicts(verified: Sequence[Verified], *, as_json: bool, run: Run | None = None) -> None:
+    """A row for each kernel and kind on stdout, of several kernels with a summary; what did not pass is explained on
+    stderr, each reason once. run: what was worked on, None where all verdicts were kept."""
     if as_json:
         print_json(verdict_rows(verified))
     else:
@@ -38,13 +43,24 @@ def print_verdicts(verified: Sequence[Verified], *, as_json: bool) -> None:
             click.echo(f"  console: {one.console}", err=True)
         if one.error is not None and one.error.hint:
             click.echo(f"  hint: {one.error.hint}", err=True)
+    if not as_json and len({one.verdict.kernel for one in verified}) > 1:
+        click.echo(summary(verified, run))
 
 
-def status_line(one: Verified) -> str:
-    """A result as it comes, in one line."""
-    verdict = one.verdict
-    told = f"{verdict.events} events, {verdict.seconds:.1f} s" if verdict.events else verdict.fault
-    return f"{verdict.kernel} {verdict.kind}: {verdict.outcome} ({told})"
+def summary(verified: Sequence[Verified], run: Run | None) -> str:
+    """`801 drivers of 267 kernels: 700 passed (12 kept), 1 failed (wrong events 1), 100 not verified (not built 97);
+    3541 s, 6902 CPU s`: as long as this run took."""
+    parts = []
+    for outcome in Outcome:
+        mine = [one for one in verified if one.verdict.outcome is outcome]
+        kept = sum(one.kept for one in mine)
+        classes = Counter(one.verdict.fault for one in mine if one.verdict.fault)
+        notes = [*([f"{kept} kept"] if kept else []), *(f"{name} {count}" for name, count in classes.most_common())]
+        if mine:
+            parts.append(f"{len(mine)} {outcome}" + (f" ({', '.join(notes)})" if notes else ""))
+    kernels = len({one.verdict.kernel for one in verified})
+    took = f"; {run.wall_s:.0f} s, {run.cpu_s:.0f} CPU s" if run is not None else ""
+    return f"{len(verified)} drivers of {kernels} kernels: {', '.join(parts)}{took}"
 
 
 def _print_differences(verdict: Verdict) -> None:
@@ -75,8 +91,12 @@ def _row(one: Verified) -> tuple[str, ...]:
         str(verdict.outcome),
         *(str(number) for number in numbers),
         f"{verdict.seconds:.1f}",
-        verdict.reason or dict(verdict.facts).get("check", ""),
+        shortened(verdict.reason, _REASON_SHOWN) or dict(verdict.facts).get("check", "") or _since(one),
     )
+
+
+def _since(one: Verified) -> str:
+    return f"kept: given {one.verdict.date[:16].replace('T', ' ')} UTC" if one.kept else ""
 
 
 def exit_status(verified: Sequence[Verified]) -> int:

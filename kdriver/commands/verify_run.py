@@ -5,7 +5,8 @@ from __future__ import annotations
 import fnmatch
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,26 +14,30 @@ from typing import TYPE_CHECKING
 import click
 
 from kdriver.core.artifact import DriverKind
-from kdriver.core.console import STDERR, print_json, progress
-from kdriver.core.errors import ExitCode, NotFoundError
+from kdriver.core.console import STDERR, print_json
+from kdriver.core.errors import ExitCode, KdriverError, NotFoundError
 from kdriver.core.paths import cache_dir
 
 if TYPE_CHECKING:
     from builder.result import BuildResult
     from builder.source import DriverSource
+    from kdriver.commands.verify_targets import Target
     from kdriver.core.kernel import Kernel
     from kdriver.verifier.machine import Accelerator
     from kdriver.verifier.plan import GuestTools, Limits
-    from kdriver.verifier.run import Verification, Verified
+    from kdriver.verifier.run import Bench, Verification, Verified
 
 _NO_LIMIT_S = 86400.0
+_FETCHED_AHEAD = 4
+"""How many kernels' packages are fetched before their turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The command line, as far as it says how. kinds: never empty. jobs: guests at a time. changed: leave out what a
+    """The command line, as far as it says how. kinds: never empty. jobs: kernels at a time. changed: leave out what a
     verdict covers that still holds. strace: run the cases under strace, too. cases: patterns; the verdicts are not
-    kept then, for they are about these alone."""
+    kept then, for they are about these alone. executor, scheduler, mirrors, share: as of `kdriver build`. keep_headers:
+    leave in the cache what a batch unpacked."""
 
     kinds: tuple[DriverKind, ...]
     driver_src: Path | None
@@ -50,6 +55,11 @@ class Request:
     cases: tuple[str, ...] = ()
     as_shell: bool = False
     with_gdb: bool = False
+    executor: str = "auto"
+    scheduler: str | None = None
+    mirrors: tuple[str, ...] = ()
+    share: bool = True
+    keep_headers: bool = False
 
 
 def build_drivers(
@@ -58,16 +68,14 @@ def build_drivers(
     request: Request,
     lacking: Mapping[DriverKind, str] | None = None,
 ) -> Sequence[BuildResult]:
-    """One result for each kernel and kind that was asked for. lacking: as plan_builds."""
-    from builder.known_bad import load_known_bad
-    from builder.plan import plan_builds
+    """One result for each kind that was asked for of each kernel. lacking: as plan_builds."""
     from builder.run import RunOptions, run_builds
-    from kernel_index.table import load_table
+    from kdriver.commands.verify_batch import plan_kernels, toolchains_of
 
-    kinds = [kind for kind in request.kinds if source.foreign is None or kind in source.kinds]
-    plans = plan_builds(kernels, kinds, source, known_bad=load_known_bad(load_table()), lacking=lacking)
+    plans = plan_kernels(kernels, request.kinds, source, lacking)
+    options = RunOptions(jobs=request.jobs, mirrors=request.mirrors, share=request.share)
     with STDERR.status(f"building drivers for {len(kernels)} kernels"):
-        return run_builds(plans, source, RunOptions(jobs=request.jobs))
+        return run_builds(plans, source, options, toolchains=toolchains_of(request.executor))
 
 
 def say_not_built(results: Sequence[BuildResult], verification: Verification, request: Request) -> int:
@@ -85,26 +93,23 @@ def say_not_built(results: Sequence[BuildResult], verification: Verification, re
     return int(exit_status(results))
 
 
-def carry_out(verifications: Sequence[Verification], source: DriverSource, qemu: str, request: Request) -> int:
-    """Boot, keep the verdicts, print them; the exit status. Results show as they come, each kernel's in one line."""
-    from builder.source import catalogue_version, digest_cases, load_source, render_headers
+def carry_out(targets: Sequence[Target], source: DriverSource, qemu: str, request: Request) -> int:
+    """Build what is not built, boot, keep the verdicts, print them; the exit status. Results show as they come."""
+    from builder.source import digest_cases, load_source, render_headers
     from builder.tools import build_tools
-    from kdriver.catalogue.load import load_catalogue
-    from kdriver.commands.verify_report import exit_status, print_verdicts, status_line
-    from kdriver.commands.verify_targets import with_checks
-    from kdriver.verifier.covered import expected_seconds, split_covered
-    from kdriver.verifier.run import Bench, sweep_workplaces, verify_kernels
-    from kdriver.verifier.strace_files import find_strace
+    from kdriver.commands.verify_live import live
+    from kdriver.commands.verify_report import exit_status, print_verdicts
+    from kdriver.verifier.coverage import release_key
+    from kdriver.verifier.covered import expected_seconds
+    from kdriver.verifier.pipeline import run_pipeline
+    from kdriver.verifier.run import sweep_workplaces
+    from kdriver.verifier.runs import clock_run
 
-    if source.foreign is not None:
-        verifications = with_checks(verifications, source)
-        source = load_source()
-    generated = render_headers(source, cache_dir() / "generated")
-    case_set = digest_cases(source, generated)
-    kept: tuple[Verified, ...] = ()
-    if request.changed:
-        verifications, kept = split_covered(verifications, case_set)
-    if not any(one.drivers or one.missing or one.lacking for one in verifications):
+    foreign = source if source.foreign is not None else None
+    source = load_source() if foreign is not None else source
+    case_set = digest_cases(source, render_headers(source, cache_dir() / "generated"))
+    targets, kept = _uncovered(targets, case_set) if request.changed and foreign is None else (tuple(targets), ())
+    if not targets:
         print_verdicts(kept, as_json=request.as_json)
         return exit_status(kept)
     sweep_workplaces()
@@ -112,49 +117,151 @@ def carry_out(verifications: Sequence[Verification], source: DriverSource, qemu:
     if request.cases:
         check_patterns(tools.cases, request.cases)
     if request.as_shell:
-        return _shell(verifications[0], tools, qemu, request)
-    seconds = expected_seconds(verifications)
-    files = {driver.sha256: driver.path for one in verifications for driver in one.drivers}
-    lock = threading.Lock()
-    with progress() as display:
-        tasks = {
-            one.kernel: display.add_task(one.release, total=None, note="waiting", visible=False)
-            for one in verifications
-        }
+        return _shell(targets[0].make(lambda stage: None), tools, qemu, request)
+    seconds = expected_seconds(targets)
+    targets = sorted(targets, key=lambda one: (seconds[one.kernel], release_key(one.release)), reverse=True)
+    with live(len(targets)) as shown, clock_run(len(targets), request.jobs) as clocked:
+        judge = Judge(source, foreign, tools, qemu, request, case_set, shown.stage)
 
-        def on_stage(kernel: str, stage: str) -> None:
-            with lock:
-                display.update(tasks[kernel], note=stage, visible=True)
+        def work(target: Target) -> tuple[Verified, ...]:
+            began = time.monotonic()
+            try:
+                verified = judge.judge(target)
+            finally:
+                target.done()
+            shown.done(target.kernel, target.release, verified, time.monotonic() - began)
+            clocked.done += 1
+            return verified
 
-        def on_verified(verified: Verified) -> None:
-            if not request.cases:
-                _keep(verified, files, request)
-            display.update(tasks[verified.verdict.kernel], note="done", visible=False)
-            if len(verifications) > 1:
-                display.console.print(status_line(verified), soft_wrap=True)
-
-        bench = Bench(
-            tools,
-            load_catalogue(source.folder),
-            qemu,
-            _accelerator(verifications, tools, qemu, request.accel),
-            limits=_limits(request),
-            keep=request.keep,
-            strace=find_strace() if request.strace else (),
-            case_set=case_set,
-            catalogue_version=catalogue_version(source, generated),
-            only=request.cases,
-            gdb=(lambda text: click.echo(f"kdriver: {text}", err=True)) if request.with_gdb else None,
-            on_stage=on_stage,
-        )
-        found = verify_kernels(
-            verifications, bench, jobs=request.jobs, on_verified=on_verified, weight=lambda one: seconds[one.kernel]
-        )
-    every = _in_order((*kept, *found))
-    print_verdicts(every, as_json=request.as_json)
+        try:
+            found = run_pipeline(
+                targets,
+                work,
+                fetch=lambda target: target.fetch(),
+                jobs=request.jobs,
+                ahead=_FETCHED_AHEAD,
+                stop=lambda: _stop(judge, targets),
+            )
+        except KeyboardInterrupt:
+            shown.stopped(request.cases)
+            raise
+    every = in_order((*kept, *(one for verified in found for one in verified)))
+    print_verdicts(every, as_json=request.as_json, run=clocked.run)
     if request.cases:
         click.echo("kdriver: only some cases ran: these verdicts are not kept", err=True)
     return exit_status(every)
+
+
+def _stop(judge: Judge, targets: Sequence[Target]) -> None:
+    judge.stop.set()
+    for target in targets[:1]:  # they all share one batch
+        target.stop()
+
+
+def _uncovered(targets: Sequence[Target], case_set: str) -> tuple[tuple[Target, ...], tuple[Verified, ...]]:
+    """The targets of which anything is left to do, and the verdicts on the others."""
+    from kdriver.verifier.covered import split_covered
+    from kdriver.verifier.run import missing_verdicts
+
+    left: list[Target] = []
+    kept: list[Verified] = []
+    for target in targets:
+        known = target.known()
+        if known is None:
+            left.append(target)
+            continue
+        rest, covered = split_covered([known], case_set)
+        if any(one.drivers for one in rest) or not known.drivers:
+            left.append(target)
+        else:
+            kept += [*covered, *missing_verdicts(known)]
+    return tuple(left), tuple(kept)
+
+
+class Judge:
+    """What turns a target into verdicts, from several threads: the shared bench, and what keeps the records."""
+
+    def __init__(
+        self,
+        source: DriverSource,
+        foreign: DriverSource | None,
+        tools: GuestTools,
+        qemu: str,
+        request: Request,
+        case_set: str,
+        on_stage: Callable[[str, str], None],
+    ) -> None:
+        self.stop = threading.Event()
+        self._source = source
+        self._foreign = foreign
+        self._tools = tools
+        self._qemu = qemu
+        self._request = request
+        self._case_set = case_set
+        self._on_stage = on_stage
+        self._lock = threading.Lock()
+        self._bench: Bench | None = None
+
+    def judge(self, target: Target) -> tuple[Verified, ...]:
+        """Build, leave out what is covered, boot, and keep: one verdict for each kind. Raises StoppedError when
+        everything was stopped meanwhile."""
+        from kdriver.commands.verify_targets import with_checks
+        from kdriver.executors.task import StoppedError
+        from kdriver.verifier.covered import split_covered
+        from kdriver.verifier.run import verify_kernel
+
+        verification = target.make(lambda stage: self._on_stage(target.kernel, stage))
+        if self.stop.is_set():
+            raise StoppedError("stopped")
+        if self._foreign is not None:
+            with self._lock:
+                (verification,) = with_checks([verification], self._foreign)
+        kept: tuple[Verified, ...] = ()
+        if self._request.changed:
+            rest, kept = split_covered([verification], self._case_set)
+            if not rest:
+                return in_order(kept)
+            (verification,) = rest
+        boot = target.boot or verify_kernel
+        found = boot(verification, self._bench_of(verification))
+        files = {driver.sha256: driver.path for driver in verification.drivers}
+        if self.stop.is_set():
+            raise StoppedError("stopped")
+        for verified in found:
+            if not self._request.cases:
+                _keep(verified, files, self._request)
+        return in_order((*kept, *found))
+
+    def _bench_of(self, verification: Verification) -> Bench:
+        """The bench of all; made for the first kernel that boots, which tries the accelerator where one is to be
+        found out."""
+        with self._lock:
+            if self._bench is None:
+                self._bench = self._make_bench(verification)
+            return self._bench
+
+    def _make_bench(self, verification: Verification) -> Bench:
+        from builder.source import catalogue_version, render_headers
+        from kdriver.catalogue.load import load_catalogue
+        from kdriver.verifier.run import Bench
+        from kdriver.verifier.strace_files import find_strace
+
+        request = self._request
+        return Bench(
+            self._tools,
+            load_catalogue(self._source.folder),
+            self._qemu,
+            _accelerator(verification, self._tools, self._qemu, request.accel),
+            limits=_limits(request),
+            keep=request.keep,
+            strace=find_strace() if request.strace else (),
+            case_set=self._case_set,
+            catalogue_version=catalogue_version(self._source, render_headers(self._source, cache_dir() / "generated")),
+            only=request.cases,
+            gdb=(lambda text: click.echo(f"kdriver: {text}", err=True)) if request.with_gdb else None,
+            stop=self.stop,
+            on_stage=self._on_stage,
+        )
 
 
 def _keep(verified: Verified, files: Mapping[str, Path], request: Request) -> None:
@@ -168,11 +275,11 @@ def _keep(verified: Verified, files: Mapping[str, Path], request: Request) -> No
     append_journal(verified.verdict, verified.console, request.driver_src)
 
 
-def _in_order(verified: Sequence[Verified]) -> tuple[Verified, ...]:
+def in_order(verified: Sequence[Verified]) -> tuple[Verified, ...]:
     """Each kernel's verdicts together, by kind."""
-    kernels = list(dict.fromkeys(one.verdict.kernel for one in verified))
+    kernels = {kernel: place for place, kernel in enumerate(dict.fromkeys(one.verdict.kernel for one in verified))}
     kinds = [str(kind) for kind in DriverKind]
-    return tuple(sorted(verified, key=lambda one: (kernels.index(one.verdict.kernel), kinds.index(one.verdict.kind))))
+    return tuple(sorted(verified, key=lambda one: (kernels[one.verdict.kernel], kinds.index(one.verdict.kind))))
 
 
 def check_patterns(cases: Path, patterns: Sequence[str]) -> None:
@@ -193,7 +300,7 @@ def _shell(verification: Verification, tools: GuestTools, qemu: str, request: Re
     busybox = find_busybox()
     kernel = verification.image()
     plan = GuestPlan(kernel, verification.drivers, kernel.modules, verification.btf, shell=busybox)
-    accelerator = _accelerator([verification], tools, qemu, request.accel)
+    accelerator = _accelerator(verification, tools, qemu, request.accel)
     return int(ExitCode.VERIFICATION if run_shell(plan, tools, qemu, accelerator) else ExitCode.DONE)
 
 
@@ -205,13 +312,16 @@ def _limits(request: Request) -> Limits:
     return Limits(total_s=request.timeout_s)
 
 
-def _accelerator(verifications: Sequence[Verification], tools: GuestTools, qemu: str, asked: str) -> Accelerator:
+def _accelerator(verification: Verification, tools: GuestTools, qemu: str, asked: str) -> Accelerator:
     """The accelerator for all guests; a note on stderr where it is not the one that could have been."""
     from kdriver.verifier.accelerator import choose_accelerator
     from kdriver.verifier.run import try_kernel
 
     def trial(accelerator: Accelerator) -> str:
-        return try_kernel(verifications[0].image(), tools, qemu, accelerator)
+        try:
+            return try_kernel(verification.image(), tools, qemu, accelerator)
+        except KdriverError as error:
+            return error.message
 
     choice = choose_accelerator(asked, qemu, trial)
     if choice.note:

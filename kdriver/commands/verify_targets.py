@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,12 +20,35 @@ from kdriver.verifier.artifacts import FoundArtifact, artifacts_for, find_artifa
 from kdriver.verifier.image import GuestKernel, kernel_from_package
 from kdriver.verifier.modules import sample_modules
 from kdriver.verifier.plan import DriverUnderTest, GuestCheck
-from kdriver.verifier.run import Verification
+from kdriver.verifier.run import Bench, Verification, Verified
 
 if TYPE_CHECKING:
     from builder.given import GivenKernel
     from builder.result import BuildResult
     from builder.source import DriverSource
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A kernel whose turn comes. make: builds what is not built and says what is to be judged; told of each stage.
+    known: the same of what was built before, None where anything is to be built. fetch: brings packages here ahead of
+    its turn. done: it has its verdicts. stop: ends what `make` does, for all targets of a batch. boot: judges elsewhere
+    (None: here)."""
+
+    kernel: str
+    release: str
+    make: Callable[[Callable[[str], None]], Verification]
+    known: Callable[[], Verification | None]
+    fetch: Callable[[], None] = lambda: None
+    done: Callable[[], None] = lambda: None
+    stop: Callable[[], None] = lambda: None
+    boot: Callable[[Verification, Bench], tuple[Verified, ...]] | None = None
+
+
+def ready(verification: Verification) -> Target:
+    """A target of which everything is built."""
+    return Target(verification.kernel, verification.release, lambda on_stage: verification, lambda: verification)
+
 
 _MODULES = (PackageRole.MODULES, PackageRole.MODULES_CORE)
 
@@ -40,14 +63,14 @@ def image_package(kernel: Kernel) -> Package:
     return package
 
 
-def kernel_image(kernel: Kernel, modules: Sequence[str]) -> GuestKernel:
+def kernel_image(kernel: Kernel, modules: Sequence[str], mirrors: Sequence[str] = ()) -> GuestKernel:
     """The bootable kernel with these modules, downloaded where it is not in the cache. Raises what downloads and
     packages raise."""
     named = [
         package for package in kernel.packages if package.role in _MODULES and (modules or package.archive == FILE)
     ]
-    sources = [fetch_package(kernel, package) for package in named]
-    image = fetch_package(kernel, image_package(kernel))
+    sources = [fetch_package(kernel, package, mirrors) for package in named]
+    image = fetch_package(kernel, image_package(kernel), mirrors)
     if sources and is_package(image):  # where a distribution packs modules apart, the image's package may hold some too
         sources.append(image)
     found = kernel_from_package(image, kernel.release, modules, sources)
@@ -57,13 +80,16 @@ def kernel_image(kernel: Kernel, modules: Sequence[str]) -> GuestKernel:
     return found
 
 
-def _image(kernel: Kernel, drivers: Sequence[DriverUnderTest], modules: Sequence[str]) -> Callable[[], GuestKernel]:
+def _image(
+    kernel: Kernel, drivers: Sequence[DriverUnderTest], modules: Sequence[str], mirrors: Sequence[str] = ()
+) -> Callable[[], GuestKernel]:
     """Brings the kernel here, with the modules that were asked for and those that the drivers depend on."""
     needed = dict.fromkeys([*modules, *(one for driver in drivers for one in _depends(driver))])
-    return partial(kernel_image, kernel, tuple(needed))
+    return partial(kernel_image, kernel, tuple(needed), tuple(mirrors))
 
 
-def _image_sha256(kernel: Kernel) -> str:
+def image_sha256(kernel: Kernel) -> str:
+    """Of a kernel's image package, empty where it is not known."""
     image = kernel.package(PackageRole.IMAGE)
     return image.sha256 if image is not None else ""
 
@@ -76,14 +102,18 @@ def _depends(driver: DriverUnderTest) -> tuple[str, ...]:
 
 
 def from_folder(
-    kernels: Sequence[Kernel], kinds: Sequence[DriverKind], folder: Path, modules: Sequence[str] = ()
+    kernels: Sequence[Kernel],
+    kinds: Sequence[DriverKind],
+    folder: Path,
+    modules: Sequence[str] = (),
+    mirrors: Sequence[str] = (),
 ) -> tuple[Verification, ...]:
     """Drivers that somebody built before. Raises NotFoundError for a folder without any, IntegrityError."""
     found = find_artifacts(folder)
     verifications = []
     for kernel in kernels:
         drivers, missing = artifacts_for(found, kinds, kernel=kernel.key, release=kernel.release)
-        image, headers = _image(kernel, drivers, modules), kept_build_dir(kernel, cache_dir() / "headers")
+        image, headers = _image(kernel, drivers, modules, mirrors), kept_build_dir(kernel, cache_dir() / "headers")
         verifications.append(
             Verification(
                 kernel.key,
@@ -92,7 +122,8 @@ def from_folder(
                 drivers,
                 missing,
                 headers=headers,
-                image_sha256=_image_sha256(kernel),
+                image_sha256=image_sha256(kernel),
+                modules=tuple(modules),
             )
         )
     return tuple(verifications)
@@ -124,7 +155,8 @@ def from_given(
         btf,
         kept_build_dir(kernel, cache_dir() / "headers"),
         none,
-        _image_sha256(kernel),
+        image_sha256(kernel),
+        tuple(modules),
     )
 
 
@@ -134,6 +166,7 @@ def from_builds(
     modules: Sequence[str] = (),
     btf: Path | None = None,
     lacking: Mapping[DriverKind, str] | None = None,
+    mirrors: Sequence[str] = (),
 ) -> tuple[Verification, ...]:
     """Drivers that the builder has or has just made; what could not be built is a kind that is missing. lacking: kinds
     that cannot work on any of these kernels, with the reason."""
@@ -152,13 +185,14 @@ def from_builds(
             Verification(
                 kernel.key,
                 kernel.release,
-                _image(kernel, drivers, modules),
+                _image(kernel, drivers, modules, mirrors),
                 drivers,
                 missing,
                 btf,
                 kept_build_dir(kernel, cache_dir() / "headers"),
                 tuple(none.items()),
-                _image_sha256(kernel),
+                image_sha256(kernel),
+                tuple(modules),
             )
         )
     return tuple(verifications)

@@ -1,4 +1,4 @@
-"""`kdriver worker`: this machine builds for a cluster."""
+"""`kdriver worker`: this machine builds and boots kernels for a cluster."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import click
 
 @click.command(name="worker")
 @click.option("--scheduler", "address", required=True, metavar="ADDRESS", help="Of the scheduler: tcp://HOST:8786.")
-@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Builds at a time.  [default: the number of CPUs]")
+@click.option(
+    "-j", "--jobs", type=click.IntRange(min=1), help="Builds and guests at a time.  [default: the number of CPUs]"
+)
 @click.option(
     "--executor",
     type=click.Choice(["auto", "local", "container"]),
@@ -27,11 +29,14 @@ import click
     help="End when the scheduler has been away for so long.",
 )
 def command(address: str, jobs: int | None, executor: str, name: str | None, death_timeout: float) -> None:
-    """Build for a cluster, until ctrl-C. Its results go to whoever asked; what it built stays in its own cache, too.
+    """Build and boot kernels for a cluster, until ctrl-C.
+
+    Its results go to whoever asked; what it built stays in its own cache, too.
 
     A worker has its own cache of headers and artifacts (KDRIVER_CACHE: another for each worker of one machine) and its
     own images; it fetches packages itself. It offers the compilers that it has, so that a kernel goes where its own
-    compiler is. A worker that is killed loses nothing: what it had begun is built elsewhere.
+    compiler is; where it has QEMU it offers to boot, too. A worker that is killed loses nothing: what it had begun is
+    built and verified elsewhere.
 
     Whoever reaches a scheduler can run code on its workers. Keep it in a network that you trust, or give scheduler,
     workers and clients certificates of one authority in KDRIVER_TLS_CA, KDRIVER_TLS_CERT and KDRIVER_TLS_KEY.
@@ -45,6 +50,7 @@ def command(address: str, jobs: int | None, executor: str, name: str | None, dea
     """
     from builder.choice import ExecutorName
     from builder.cluster.processes import run_worker
+    from kdriver.commands.verify_job import can_boot, stop_guests
 
     run_worker(
         address,
@@ -53,4 +59,6 @@ def command(address: str, jobs: int | None, executor: str, name: str | None, dea
         name=name,
         death_timeout_s=death_timeout,
         announce=lambda line: click.echo(f"kdriver worker: {line}", err=True),
+        boots=can_boot(),
+        stop=stop_guests,
     )

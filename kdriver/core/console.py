@@ -110,6 +110,11 @@ def progress() -> Progress:
     )
 
 
+def shortened(text: str, most: int) -> str:
+    """The text, or its beginning with an ellipsis, in at most so many characters."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 def size(size_bytes: int) -> str:
     """A size for a person: `13.9 MB`."""
     value = float(size_bytes)

@@ -31,6 +31,7 @@ class Fault(StrEnum):
     TYPES = "types"
     NOT_BUILT = "not built"
     LACKING = "not possible"
+    PACKAGE = "package"
     MACHINE = "machine"
     NO_BOOT = "no boot"
     NO_TURN = "no turn"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from kdriver.core.errors import IntegrityError
 from kdriver.core.verdict import Outcome, Verdict, void_reason
@@ -43,19 +44,35 @@ def _covering(verification: Verification, driver: DriverUnderTest, case_set: str
         return None  # a record that cannot be read covers nothing; the new verdict takes its place
     if found is None or found.outcome is Outcome.NOT_VERIFIED:
         return None
+    if dict(found.facts).get("modules", "") != " ".join(verification.modules):
+        return None  # tried among other modules of the kernel's own
     cases = case_set if driver.check is None else driver.check.sha256
     void = void_reason(found, artifact_sha256=driver.sha256, image_sha256=verification.image_sha256, case_set=cases)
     return None if void else found
 
 
-def expected_seconds(verifications: Sequence[Verification]) -> dict[str, float]:
+class OfKernel(Protocol):
+    """Whatever is about one kernel."""
+
+    @property
+    def kernel(self) -> str:
+        """Its key."""
+        ...
+
+    @property
+    def release(self) -> str:
+        """Its `uname -r`."""
+        ...
+
+
+def expected_seconds(kernels: Sequence[OfKernel]) -> dict[str, float]:
     """By kernel, how long its guest took last; of a kernel that never ran here a guess by its flavour. For the order
     only: the slowest first, so that none of them is left running alone at the end."""
     known: dict[str, float] = {}
     for told in read_journal([]):
         with contextlib.suppress(KeyError, ValueError):
             known[told.verdict.kernel] = float(dict(told.verdict.facts)["guest_seconds"])
-    return {one.kernel: known.get(one.kernel, _guess(one.release)) for one in verifications}
+    return {one.kernel: known.get(one.kernel, _guess(one.release)) for one in kernels}
 
 
 def _guess(release: str) -> float:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from kdriver.catalogue.model import Catalogue
 from kdriver.core.artifact import DriverKind
-from kdriver.core.errors import KdriverError, VerifyError
+from kdriver.core.errors import DownloadError, IntegrityError, KdriverError, NotFoundError, VerifyError
 from kdriver.core.paths import cache_dir
 from kdriver.core.verdict import Fault, Verdict
 from kdriver.verifier.agreement import compare_kinds
@@ -51,7 +51,8 @@ class Verification:
     missing: kinds without a driver file, each with the reason; they become verdicts that say so. lacking: kinds that
     cannot work on this kernel, in the same way. btf: type information
     for a kernel that has none of its own. headers: the kernel's headers' folder, None where it is not at hand.
-    image_sha256: of the kernel's package or file, as far as it is known before `image` is called.
+    image_sha256: of the kernel's package or file, as far as it is known before `image` is called. modules: names of the
+    kernel's own modules that the guest inserts first, as they were asked for.
     """
 
     kernel: str
@@ -63,6 +64,7 @@ class Verification:
     headers: Path | None = None
     lacking: tuple[tuple[DriverKind, str], ...] = ()
     image_sha256: str = ""
+    modules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,23 +137,39 @@ def verify_kernel(verification: Verification, bench: Bench) -> tuple[Verified, .
     try:
         found = _judge_all(verification, verification.image(), bench) if verification.drivers else []
     except KdriverError as error:
-        found = _none_verified(verification, error.message, error)
+        found = none_verified(verification, error.message, error)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         hint = "Check that the cache (KDRIVER_CACHE) and TMPDIR have space and can be written."
         fault = VerifyError(f"this machine: {place}{error.strerror or error}", hint=hint)
-        found = _none_verified(verification, fault.message, fault)
+        found = none_verified(verification, fault.message, fault)
     except Exception:  # noqa: BLE001 - a bug in one verification must not stop the batch
         logger.error("%s: %s", verification.kernel, traceback.format_exc())
-        found = _none_verified(verification, "bug in kdriver: " + traceback.format_exc().strip().splitlines()[-1])
+        found = none_verified(verification, "bug in kdriver: " + traceback.format_exc().strip().splitlines()[-1])
+    return every_kind(verification, [_with_modules(one, verification.modules) for one in found])
+
+
+def every_kind(verification: Verification, found: Sequence[Verified]) -> tuple[Verified, ...]:
+    """The verdicts on a kernel's drivers with those on the kinds that it has none of, in the order of DriverKind."""
     order = list(DriverKind)
     every = [*found, *missing_verdicts(verification)]
     return tuple(sorted(every, key=lambda one: order.index(DriverKind(one.verdict.kind))))
 
 
-def _none_verified(verification: Verification, reason: str, error: KdriverError | None = None) -> list[Verified]:
+def _with_modules(verified: Verified, modules: tuple[str, ...]) -> Verified:
+    """The verdict says which of the kernel's own modules were in it: with others it is another trial."""
+    if not modules:
+        return verified
+    facts = (*verified.verdict.facts, ("modules", " ".join(modules)))
+    return replace(verified, verdict=replace(verified.verdict, facts=facts))
+
+
+def none_verified(verification: Verification, reason: str, error: KdriverError | None = None) -> list[Verified]:
+    """That no guest could even be tried, for each driver."""
+    package = isinstance(error, DownloadError | IntegrityError | NotFoundError)
+    fault = Fault.PACKAGE if package else Fault.MACHINE
     return [
-        Verified(not_verified(verification.kernel, driver, reason, Fault.MACHINE), error=error)
+        Verified(not_verified(verification.kernel, driver, reason, fault), error=error)
         for driver in verification.drivers
     ]
 

@@ -80,3 +80,24 @@ echo "$@" >"{folder}/argv.$number"
 cat "{folder}/boot.$number" >>"$results"
 echo "Kernel panic - not syncing: made up" >>"$console" """
     return write_qemu(folder, body)
+
+
+def write_boots_of(folder: Path, *releases: str, before: str = "") -> str:
+    """A QEMU that finds the release in the kernel's file and, where it is one of these, ends with all drivers right.
+    Its path. before: shell lines that run first; $release is set. Each boot is a line in `folder`/boots."""
+    for release in releases:
+        lines = ended([hello(release), *good_run("kmod"), *good_run("bpf"), *good_run("core")])
+        text = "".join(json.dumps(line) + "\n" for line in lines).encode()
+        (folder / f"boot.{release}").write_bytes(deflated(text))
+    body = f"""
+previous=
+for word in "$@"; do
+    [ "$previous" != -kernel ] || kernel=$word
+    previous=$word
+done
+release=$(grep -ao 'Linux version [^ ]*' "$kernel" | head -1 | cut -d' ' -f3)
+echo "$release" >>"{folder}/boots"
+{before}
+cat "{folder}/boot.$release" >>"$results"
+echo "Kernel panic - not syncing: made up" >>"$console" """
+    return write_qemu(folder, body)

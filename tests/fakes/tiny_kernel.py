@@ -15,6 +15,7 @@ from builder.headers import HeaderTree, mend_makefile
 from kdriver.core.kernel import Kernel, Package, PackageRole
 from kernel_index.store import RowIndex, write_row
 from tests.fakes.file_server import FileServer
+from tests.fakes.kernel_images import bzimage
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 TOY_DRIVER = FIXTURES / "toy_driver"
@@ -33,7 +34,8 @@ class TinyKernel:
     """What the headers say. gcc: CONFIG_GCC_VERSION's major version. vermagic, crcs: what modules get, where that
     differs from what the headers promise. tool: a program that stands as the headers' modpost. options: of .config.
     settings: the text of autoconf.h. headers: more of include/, or other texts. exported: CRCs other than the usual
-    ones, in the headers and in modules. modversions: whether modules are to have CRCs."""
+    ones, in the headers and in modules. modversions: whether modules are to have CRCs. image: with a package of
+    a kernel that says its release."""
 
     release: str = "1.2.3-tiny-amd64"
     version: str = "1.2.3-1"
@@ -46,6 +48,7 @@ class TinyKernel:
     headers: dict[str, str] = field(default_factory=dict)
     exported: dict[str, int] = field(default_factory=dict)
     modversions: bool = True
+    image: bool = False
 
     def packages(self, folder: Path) -> Kernel:
         """Pack the three header packages into `folder`/debian/pool; the kernel's record of the index."""
@@ -53,11 +56,16 @@ class TinyKernel:
         _write_common(source / "common", self)
         _write_arch(source / "arch", self)
         _write_kbuild(source / "kbuild", self)
-        rows = (
+        rows: tuple[tuple[PackageRole, str, str], ...] = (
             (PackageRole.HEADERS, "arch", f"linux-headers-{self.release}"),
             (PackageRole.HEADERS_COMMON, "common", f"linux-headers-{self.release}-common"),
             (PackageRole.KBUILD, "kbuild", f"linux-kbuild-{self.release}"),
         )
+        if self.image:
+            boot = source / "image/boot"
+            boot.mkdir(parents=True)
+            (boot / f"vmlinuz-{self.release}").write_bytes(bzimage(self.release))
+            rows = (*rows, (PackageRole.IMAGE, "image", f"linux-image-{self.release}"))
         packages = tuple(_pack(role, source / part, name, self.version, folder) for role, part, name in rows)
         return Kernel(
             distro="debian",

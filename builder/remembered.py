@@ -1,0 +1,85 @@
+"""What was built for a question before, without unpacking a kernel's headers: the content key that came of it.
+
+A content key is of everything that goes into an artifact, compilers and headers included, and only unpacked headers say
+which compiler it is. A batch that goes on where another one stopped would unpack them all for nothing. The question is
+what is known beforehand: the source, the packages, and which compilers are here. A wrong answer is not possible: the
+artifact that a key names is what its record says, and another compiler, package or source is another question.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from pathlib import Path
+
+from builder.bench import Bench
+from builder.headers import header_digest
+from builder.plan import BuildPlan
+from builder.result import BuildOutcome, BuildResult
+from builder.source import digest_source
+from builder.store import find_stored
+from builder.toolchain import Llvm
+from kdriver.core.artifact import DriverKind
+from kdriver.core.errors import KdriverError
+from kdriver.version import VERSION
+
+
+class Remembered:
+    """The answers of one cache. May be used from several threads."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._folder = bench.cache / "remembered"
+        self._sources: dict[DriverKind, str] = {}
+
+    def find(self, plan: BuildPlan) -> BuildResult | None:
+        """The artifact of a plan where it was built before; None where it was not, or is no longer there."""
+        if plan.skip or self._bench.force:
+            return None
+        try:
+            kept = json.loads(self._file(plan).read_text())
+            stored = find_stored(self._bench.store, str(kept["content_key"]))
+        except (OSError, ValueError, KeyError, TypeError, KdriverError):
+            return None
+        if stored is None:
+            return None
+        outcome = BuildOutcome.SHARED if kept.get("shared") else BuildOutcome.CACHED
+        return BuildResult(plan.kernel.key, plan.kind, outcome, artifact=stored.path, record=stored.record)
+
+    def note(self, plan: BuildPlan, result: BuildResult) -> None:
+        """Keep what came of a plan; a failure is no answer."""
+        if result.record is None or not result.ok:
+            return
+        try:
+            file = self._file(plan)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            shared = result.outcome is BuildOutcome.SHARED
+            file.write_text(json.dumps({"content_key": result.record.content_key, "shared": shared}) + "\n")
+        except (OSError, KdriverError):
+            return  # the next batch builds it again
+
+    def _file(self, plan: BuildPlan) -> Path:
+        """Raises StepError where there is no compiler, EngineError."""
+        packages = header_digest(plan.packages) if plan.packages else ""
+        parts = [VERSION, plan.built_for, plan.twin_of, str(plan.kind), plan.name, self._source(plan.kind), packages]
+        parts.append(self._gccs if plan.kind is DriverKind.KMOD else self._llvm(plan))
+        return self._folder / f"{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:32]}.json"
+
+    def _source(self, kind: DriverKind) -> str:
+        if kind not in self._sources:
+            self._sources[kind] = digest_source(self._bench.source, kind, self._bench.generated)
+        return self._sources[kind]
+
+    @functools.cached_property
+    def _gccs(self) -> str:
+        """Every gcc that a module could be compiled with: of this machine, and the images that are there."""
+        found = self._bench.toolchains
+        here = [compiler.text for compiler in found.local.gccs] if found.local is not None else []
+        images = list(found.images.names()) if found.images is not None else []
+        return "\0".join([*here, *images])
+
+    def _llvm(self, plan: BuildPlan) -> str:
+        choice = self._bench.toolchains.llvm(None if plan.kind is DriverKind.CORE else plan.kernel)
+        assert isinstance(choice.compiler, Llvm)
+        return f"{choice.compiler.clang.text}\0{choice.place.headers}"
