@@ -14,16 +14,17 @@ from builder.header_folder import copy_tree
 from builder.headers import HeaderTree, prepare_headers
 from builder.plan import BuildPlan
 from builder.probes import ProbeResult, run_probes
-from builder.source import DriverSource
+from builder.source import DriverSource, digest_source
 from builder.toolchain import Compiler
+from kdriver.core.artifact import DriverKind
 from kdriver.core.download import cached
 from kdriver.core.kernel import FILE, Kernel, Package
 from kdriver.packages import kernel_files
 from kernel_index.sources import check_package, package_client, package_urls
 
 StepListener = Callable[[BuildPlan, str], None]
-"""Told of each step of each plan, from several threads: `headers`, `compile probes`, `compile`, `check`, and at the
-end the outcome."""
+"""Told of each step of each plan, from several threads: `headers`, `layouts` (where a module may be shared), `compile
+probes`, `compile`, `check`, and at the end the outcome."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +66,18 @@ class Bench:
         self._lock = threading.Lock()
         self._kernel_locks: dict[str, threading.Lock] = {}
         self._prepared: dict[str, Prepared | StepError] = {}
+        self._digests: dict[DriverKind, str] = {}
 
     @property
     def store(self) -> Path:
         """Where artifacts are kept, by content key."""
         return self.cache / "artifacts"
+
+    def source_digest(self, kind: DriverKind) -> str:
+        """Of all of the driver source that goes into a kind; read once in a batch."""
+        if kind not in self._digests:
+            self._digests[kind] = digest_source(self.source, kind, self.generated)
+        return self._digests[kind]
 
     def log(self, plan: BuildPlan) -> Path:
         """The log of a plan's compiling; that of the compile probes stands beside it as probes.log."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -75,6 +76,10 @@ def prepare_headers(kernel: Kernel, cache: Path, fetch: Fetcher, unpack: Unpacke
             _unpack_to(home, files, _KEPT_ARCH.get(kernel.arch, ()), unpack)
         touch(home)
         facts = json.loads((home / _FACTS).read_text())
+        if "needs" not in facts:  # an older kdriver unpacked it
+            facts["needs"] = read_needs(home / "tree" / facts["build_dir"]).to_json()
+            with contextlib.suppress(OSError):
+                (home / _FACTS).write_text(json.dumps(facts, indent=2) + "\n")
     evidence = Evidence(**{**facts["evidence"], **{key: tuple(facts["evidence"][key]) for key in ("gcc", "glibc")}})
     if kernel.release and evidence.release != kernel.release:
         raise StepError(Failure.HEADERS, f"{kernel.key}: the headers are of {evidence.release}")
@@ -85,8 +90,7 @@ def prepare_headers(kernel: Kernel, cache: Path, fetch: Fetcher, unpack: Unpacke
         home / "tree" / facts["source_dir"],
         evidence,
         tuple(Input(package.file_name, package.digest) for package in packages),
-        # A tree that an older kdriver unpacked does not say.
-        Needs.from_json(facts["needs"]) if "needs" in facts else read_needs(home / "tree" / facts["build_dir"]),
+        Needs.from_json(facts["needs"]),
     )
 
 

@@ -49,7 +49,13 @@ def build_one(plan: BuildPlan, bench: Bench, shares: Shares | None = None) -> tu
     else:
         choice = bench.toolchains.llvm(None if tree is None else plan.kernel)
     recipe = make_recipe(
-        plan, bench.source, bench.generated, tree=tree, compiler=choice.compiler, headers=choice.place.headers
+        plan,
+        bench.source,
+        bench.generated,
+        tree=tree,
+        compiler=choice.compiler,
+        headers=choice.place.headers,
+        source_digest=bench.source_digest(plan.kind),
     )
     stored = None if bench.force else find_stored(bench.store, recipe.key)
     if plan.kind is not DriverKind.KMOD or bench.source.foreign is not None or tree is None or shares is None:

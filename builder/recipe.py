@@ -40,12 +40,13 @@ def make_recipe(
     tree: HeaderTree | None,
     compiler: Compiler | Llvm,
     headers: str | None = None,
+    source_digest: str | None = None,
 ) -> Recipe:
     """The recipe of a plan. tree: of kmod and bpf. compiler: gcc for kmod, else LLVM. headers: digest of the system
-    headers where it compiles (None: this machine's). Raises StepError (compile) when the driver source does not hold
-    the kind's file."""
+    headers where it compiles (None: this machine's). source_digest: of the driver source, where it is known. Raises
+    StepError (compile) when the driver source does not hold the kind's file."""
     kind = plan.kind
-    inputs = [Input("driver source", digest_source(source, kind, generated))]
+    inputs = [Input("driver source", source_digest or digest_source(source, kind, generated))]
     text = compiler.clang.text if isinstance(compiler, Llvm) else compiler.text
     if tree is not None:
         inputs += tree.inputs

@@ -17,6 +17,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
+import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -44,7 +46,14 @@ class Offer:
     tree: HeaderTree
     recipe: Recipe
     stored: Stored
-    facts: ModuleFacts
+    _facts: list[ModuleFacts] = field(default_factory=list)
+
+    @property
+    def facts(self) -> ModuleFacts:
+        """What the module itself says; read when it is first asked for, which it is not where nothing is to be done."""
+        if not self._facts:
+            self._facts.append(read_module(self.stored.path))
+        return self._facts[0]
 
 
 @dataclass(slots=True)
@@ -60,7 +69,7 @@ class Shares:
         """Let the batch's other kernels share this module; one without CRCs serves nobody else."""
         if not tree.evidence.modversions or plan.twin_of or len(self.kernels) < 2:
             return
-        made = Offer(plan, tree, recipe, stored, read_module(stored.path))
+        made = Offer(plan, tree, recipe, stored)
         with self._lock:
             self._offers.append(made)
 
@@ -101,7 +110,7 @@ class Shares:
                 continue
             kept.parent.mkdir(parents=True, exist_ok=True)
             proof = {"kernel": offer.plan.kernel.key, "content_key": offer.recipe.key}
-            kept.write_text(json.dumps(proof) + "\n")
+            _write(kept, json.dumps(proof) + "\n")
             return offer.stored
         return None
 
@@ -114,6 +123,7 @@ def _made_of(recipe: Recipe) -> tuple[str, ...]:
 def _differ(plan: BuildPlan, tree: HeaderTree, offer: Offer, bench: Bench) -> str:
     """What the layouts, flags and configuration say against sharing. Without clang nothing is proved."""
     try:
+        bench.on_step(plan, "layouts")
         choice = bench.toolchains.llvm(plan.kernel)
         folder = bench.cache / "layouts"
         log = bench.log(plan).with_name("layouts.log")
@@ -127,6 +137,14 @@ def _differ(plan: BuildPlan, tree: HeaderTree, offer: Offer, bench: Bench) -> st
     if theirs.vermagic != offer.facts.vermagic:
         return "the module's vermagic is not what its headers say"
     return same_layouts(mine, theirs)
+
+
+def _write(path: Path, text: str) -> None:
+    """Put a file there as a whole: other builds may read it now."""
+    handle, fresh = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    with os.fdopen(handle, "w") as out:
+        out.write(text)
+    Path(fresh).replace(path)
 
 
 def _read(path: Path) -> dict[str, str] | None:

@@ -156,7 +156,8 @@ def digest_foreign(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in foreign_files(folder):
         content = path.read_bytes()
-        head = f"{path.relative_to(folder).as_posix()}\0{os.access(path, os.X_OK)}\0{len(content)}\0"
+        executable = bool(path.stat().st_mode & 0o111)  # never os.access, which says yes to root of any folder
+        head = f"{path.relative_to(folder).as_posix()}\0{executable}\0{len(content)}\0"
         digest.update(head.encode() + content)
     return digest.hexdigest()
 
@@ -212,9 +213,14 @@ def copy_source(source: DriverSource, kind: DriverKind, generated: Path, into: P
 def render_headers(source: DriverSource, cache: Path) -> Path:
     """The C headers that are rendered from the source's catalogue, in a folder of `cache` named by their content.
 
-    A source without a catalogue has none: the folder is empty. Raises what kdriver.catalogue raises.
+    A source without a catalogue has none: the folder is empty. What was rendered before of the same is taken as it is:
+    a note beside the folders says which. Raises what kdriver.catalogue raises.
     """
     cache.mkdir(parents=True, exist_ok=True)
+    note = cache / f"of-{_digest_catalogue(source)[:32]}"
+    known = cache / note.read_text() if note.is_file() else None
+    if known is not None and known.is_dir() and digest_folder(known)[:32] == known.name:
+        return known
     with tempfile.TemporaryDirectory(prefix=".render-", dir=cache) as scratch:
         fresh = Path(scratch) / "gen"
         fresh.mkdir()
@@ -230,4 +236,20 @@ def render_headers(source: DriverSource, cache: Path) -> Path:
             except OSError:
                 if not kept.is_dir():  # else another process was first with the same content
                     raise
+        told = Path(scratch) / "note"
+        told.write_text(kept.name)
+        told.replace(note)
     return kept
+
+
+def _digest_catalogue(source: DriverSource) -> str:
+    """SHA-256 of everything that rendering depends on: the catalogue, the templates, and the code that renders."""
+    digest = hashlib.sha256(b"foreign" if source.foreign is not None else b"")
+    settings = source.folder / SETTINGS
+    digest.update(settings.read_bytes() if settings.is_file() else b"")
+    digest.update(digest_folder(source.folder / "catalogue").encode())
+    code = Path(__file__).resolve().parent.parent / "kdriver" / "catalogue"
+    for path in (*sorted((source_dir("templates") / "driver").iterdir()), *sorted(code.glob("*.py"))):
+        if path.is_file():
+            digest.update(f"{path.name}\0".encode() + path.read_bytes())
+    return digest.hexdigest()

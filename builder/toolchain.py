@@ -163,7 +163,7 @@ def find_llvm(name: str, path: str | None = None) -> Llvm:
                 f"{tool}{suffix} is missing beside {clang.path}",
                 hint=f"apt-get install llvm{suffix}",
             )
-    resources = _ask(clang.path, "-print-resource-dir")
+    resources = _resources(clang.path)
     if not resources:
         raise StepError(Failure.TOOLCHAIN, f"{clang.path} does not say where its own headers are (-print-resource-dir)")
     return Llvm(clang, str(beside["llc"]), str(beside["llvm-strip"]), resources, load_table().mcpu)
@@ -178,6 +178,12 @@ def identify(program: str) -> Compiler | None:
     if number is None:
         return None
     return Compiler(str(Path(program).absolute()), (int(number[1]), int(number[2])), text)
+
+
+@lru_cache(maxsize=64)
+def _resources(program: str) -> str:
+    """Where a clang's own headers are, empty when it does not say."""
+    return _ask(program, "-print-resource-dir")
 
 
 def _ask(program: str, question: str) -> str:

@@ -2,7 +2,8 @@
 
 All is in a cache of its own in a folder of /dev/shm or, where that is too small, of TMPDIR; packages that the user's
 own cache has are taken from there and counted as downloaded. CPU time is what is compared: it hardly depends on what
-else the machine does, and wall time does.
+else the machine does, and wall time does. Each program that a build starts is timed by the shell that runs it, and what
+kdriver does itself by the clock of its thread, so that builds are told apart that run at the same time.
 """
 
 from __future__ import annotations
@@ -11,15 +12,19 @@ import argparse
 import os
 import resource
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from build_meter import Meter, MeteredExecutor
 
 from builder.bench import Bench
 from builder.choice import Choice, Toolchains
@@ -27,17 +32,18 @@ from builder.kinds.bpf import build_bpf
 from builder.kinds.kmod import build_kmod
 from builder.kinds.step import Workplace
 from builder.known_bad import load_known_bad
-from builder.one import build_one
 from builder.places import local_place
 from builder.plan import BuildPlan, plan_builds
+from builder.result import BuildOutcome, BuildResult
 from builder.run import RunOptions, run_builds
 from builder.source import DriverSource, copy_source, load_source, render_headers
 from builder.toolchain import Compiler, Llvm
 from kdriver.core.artifact import DriverKind
 from kdriver.core.console import print_json, print_table, size
-from kdriver.core.errors import KdriverError
+from kdriver.core.errors import BuildError, KdriverError
 from kdriver.core.kernel import Kernel
 from kdriver.core.paths import cache_dir
+from kdriver.core.process import stopped_by_sigterm
 from kernel_index.query import find_kernels
 from kernel_index.table import load_table
 
@@ -50,36 +56,40 @@ _KINDS = (DriverKind.KMOD, DriverKind.BPF)
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a part took. cpu_s: of this process and all that it started. wall_s: by the clock, on a machine as it is."""
+    """What a part took. cpu_s: of kdriver and all that it started. wall_s: by the clock, on a machine as it is; 0 for a
+    part of something that ran beside others."""
 
     cpu_s: float
-    wall_s: float
+    wall_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """All numbers. unpack, probe, layouts: of all kernels, each alone. bare, ours: make and clang alone, and whole
-    builds with headers and compile probes there. cold: a batch into an empty cache but for packages; warm: all of it
-    again with headers and probes there; idle: the same with nothing to do, in a process of its own."""
+    """All numbers. cold: a batch into an empty cache but for packages; unpack and probe are the parts of it that come
+    once for each header set. warm: every file built again with headers and probes there, none shared; bare: make and
+    clang alone, of the same source in the same place. ratios: of each build, warm to bare, sorted. idle: the same with
+    nothing to do, in a process of its own. compiler_bytes, kdriver_bytes: peak memory of the
+    largest process that was started, and of kdriver."""
 
     kernels: int
     builds: int
+    cold: Cost
     unpack: Cost
     probe: Cost
-    bare: Cost
-    ours: Cost
-    cold: Cost
     shared: int
+    bare: Cost
     warm: Cost
+    ratios: tuple[float, ...]
     idle: Cost
-    peak_bytes: int
+    compiler_bytes: int
+    kdriver_bytes: int
     downloaded_bytes: int
     kept_bytes: int
 
     @property
     def ratio(self) -> float:
         """CPU time of whole builds to that of make and clang in the same place."""
-        return self.ours.cpu_s / self.bare.cpu_s
+        return self.warm.cpu_s / self.bare.cpu_s
 
     def to_json(self) -> dict[str, Any]:
         """All fields, costs as objects, and what is worked out of them."""
@@ -100,7 +110,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", dest="as_json", help="one JSON document instead of a table")
     words = parser.parse_args(argv)
     try:
-        with scratch_cache() as cache:
+        with stopped_by_sigterm(), scratch_cache() as cache:
             found = measure(choose_kernels(words.kernels), load_source(), cache, words.jobs)
     except KdriverError as error:
         print(f"ci/bench: {error.message}", file=sys.stderr)
@@ -146,36 +156,86 @@ def scratch_cache() -> Iterator[Path]:
 def measure(kernels: Sequence[Kernel], source: DriverSource, cache: Path, jobs: int) -> Measured:
     """Every number, one after the other in the same cache. Raises KdriverError."""
     plans = plan_builds(kernels, _KINDS, source)
-    generated = render_headers(source, cache / "generated")
-    (cache / "work").mkdir()
-    bench = Bench(cache, source, generated, Toolchains(local_place()), force=True, on_step=lambda plan, step: None)
-    modules = [plan for plan in plans if plan.kind is DriverKind.KMOD]
-    unpack = timed(lambda: [bench.tree(plan) for plan in modules])
-    probe = timed(lambda: [bench.prepare(plan, bench.tree(plan)) for plan in modules])
-
-    def make_all_bare() -> None:
-        for plan in plans:
-            build_bare(plan, bench)
-
-    bare = timed(make_all_bare)
-    ours = timed(lambda: [build_one(plan, bench) for plan in plans])
-    for store in ("headers", "probes", "artifacts", "generated"):
-        shutil.rmtree(cache / store)
-    options = RunOptions(jobs=jobs)
-    outcomes: list[str] = []
-    cold = timed(lambda: outcomes.extend(str(one.outcome) for one in run_builds(plans, source, options)))
+    say(f"{len(plans)} files, with nothing but packages in the cache")
+    cold, prepared, outcomes = measure_batch(plans, source, RunOptions(jobs=jobs))
     shutil.rmtree(cache / "artifacts")
-    shutil.rmtree(cache / "shares", ignore_errors=True)
-    warm = timed(lambda: run_builds(plans, source, options))
+    say(f"{len(plans)} files, with headers and compile probes in the cache")
+    warm, built, _ = measure_batch(plans, source, RunOptions(jobs=jobs, share=False))
+    say(f"{len(plans)} files by make and clang alone")
+    bare, alone = build_all_bare(plans, source, cache, jobs)
+    say("nothing to do")
+    packages = {package.digest: package.size_bytes for plan in plans for package in plan.packages}
+    return Measured(
+        kernels=len(kernels),
+        builds=len(plans),
+        cold=cold,
+        unpack=Cost(round(prepared.total("unpack"), 2)),
+        probe=Cost(round(prepared.total("probe"), 2)),
+        shared=outcomes.count(BuildOutcome.SHARED),
+        bare=bare,
+        warm=warm,
+        ratios=tuple(sorted(round(built.of_plan(plan) / alone[plan], 3) for plan in plans)),
+        idle=measure_idle(kernels, source, cache),
+        compiler_bytes=resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,
+        kdriver_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        downloaded_bytes=sum(packages.values()),
+        kept_bytes=_kept(cache),
+    )
+
+
+def measure_batch(
+    plans: Sequence[BuildPlan], source: DriverSource, options: RunOptions
+) -> tuple[Cost, Meter, list[BuildOutcome]]:
+    """Build all: together, each by itself, and how each ended. Raises BuildError when one failed."""
+    meter = Meter()
+    results: list[BuildResult] = []
+    toolchains = metered_toolchains(meter)
+    cost = timed(lambda: results.extend(run_builds(plans, source, options, toolchains=toolchains, on_step=meter.step)))
+    bad = next((one for one in results if not one.ok), None)
+    if bad is not None:
+        raise BuildError(f"{bad.kernel} {bad.kind}: {bad.reason}", hint=f"Read {bad.log}.")
+    return cost, meter, [one.outcome for one in results]
+
+
+def metered_toolchains(meter: Meter) -> Toolchains:
+    """The compilers of this machine, below a meter."""
+    place = local_place()
+    return Toolchains(replace(place, executor=MeteredExecutor(place.executor, meter)))
+
+
+def build_all_bare(
+    plans: Sequence[BuildPlan], source: DriverSource, cache: Path, jobs: int
+) -> tuple[Cost, dict[BuildPlan, float]]:
+    """make and clang alone, as many at a time as builds: all together, and each."""
+    meter = Meter()
+    generated = render_headers(source, cache / "generated")
+    bench = Bench(cache, source, generated, metered_toolchains(meter), force=True, on_step=lambda plan, step: None)
+
+    def build(plan: BuildPlan) -> float:
+        before = meter.children_s()
+        build_bare(plan, bench)
+        return meter.children_s() - before
+
+    started = time.monotonic()
+    with ThreadPoolExecutor(jobs) as pool:
+        alone = dict(zip(plans, pool.map(build, plans), strict=True))
+    return Cost(round(sum(alone.values()), 2), round(time.monotonic() - started, 2)), alone
+
+
+def measure_idle(kernels: Sequence[Kernel], source: DriverSource, cache: Path) -> Cost:
+    """The command of a batch of which all is in the cache, run again: with Python's own compiled files, as those of an
+    installed program are there."""
     words = [word for kernel in kernels for word in ("--kernel", kernel.key)]
     argv = [sys.executable, "-m", "kdriver", "build", "--json", *words, "--kind", "kmod", "--kind", "bpf"]
     argv += ["--executor", "local", "--driver-src", str(source.folder)]
-    idle = timed(lambda: subprocess.run(argv, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-    packages = {package.digest: package.size_bytes for plan in plans for package in plan.packages}
-    return Measured(
-        len(kernels), len(plans), unpack, probe, bare, ours, cold, outcomes.count("shared"), warm, idle,
-        resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024, sum(packages.values()), _kept(cache),
-    )  # fmt: skip
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    env["PYTHONPYCACHEPREFIX"] = str(cache / "pycache")
+
+    def run() -> None:
+        subprocess.run(argv, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
+
+    run()
+    return timed(run)
 
 
 def build_bare(plan: BuildPlan, bench: Bench) -> None:
@@ -204,22 +264,31 @@ def timed(work: Callable[[], object]) -> Cost:
     return Cost(round(_cpu_s() - cpu, 2), round(time.monotonic() - wall, 2))
 
 
+def say(what: str) -> None:
+    """What goes on, for whoever waits."""
+    print(f"ci/bench: {what}", file=sys.stderr, flush=True)
+
+
 def print_measured(found: Measured) -> None:
     """A table for people."""
+    ratios = f"each {found.ratios[0]:.3f} to {found.ratios[-1]:.3f}, middle {statistics.median(found.ratios):.3f}"
+    cold, warm = (f"{found.kernels / cost.wall_s * 60:.1f} kernels a minute" for cost in (found.cold, found.warm))
     rows = [
-        ("unpacking headers, all", found.unpack, ""),
-        ("compile probes, all", found.probe, ""),
-        (f"bare make and clang, {found.builds} files", found.bare, ""),
-        (f"kdriver, the same {found.builds} files", found.ours, f"ratio {found.ratio:.3f}, at most {MOST_RATIO:.2f}"),
-        ("cold batch", found.cold, f"{found.kernels / found.cold.wall_s * 60:.1f} kernels a minute"),
-        ("warm batch", found.warm, f"{found.kernels / found.warm.wall_s * 60:.1f} kernels a minute"),
+        ("cold batch", found.cold, cold),
+        ("  unpacking headers", found.unpack, "once for each header set"),
+        ("  compile probes, layouts", found.probe, "once for each header set"),
+        (f"warm batch, {found.builds} files", found.warm, warm),
+        ("  make and clang alone", found.bare, f"ratio {found.ratio:.3f}, at most {MOST_RATIO:.2f}"),
         ("nothing to do", found.idle, f"at most {MOST_IDLE_S:.1f} s of CPU"),
+    ]  # fmt: skip
+    cells = [
+        (name, f"{cost.cpu_s:.1f}", f"{cost.wall_s:.1f}" if cost.wall_s else "", note) for name, cost, note in rows
     ]
-    cells = [(name, f"{cost.cpu_s:.1f}", f"{cost.wall_s:.1f}", note) for name, cost, note in rows]
     print_table(("part", "CPU s", "wall s", ""), cells, title=f"{found.kernels} kernels of Debian 12, kmod and bpf")
     print(f"{found.shared} modules were shared in the cold batch")
-    print(f"peak memory of one process {size(found.peak_bytes)}; packages {size(found.downloaded_bytes)}; ", end="")
-    print(f"kept in the cache besides them {size(found.kept_bytes)}")
+    print(f"ratio of {ratios}")
+    print(f"peak memory {size(found.compiler_bytes)} of a compiler, {size(found.kdriver_bytes)} of kdriver")
+    print(f"packages {size(found.downloaded_bytes)}; kept in the cache besides them {size(found.kept_bytes)}")
 
 
 def _cpu_s() -> float:
