@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import re
 import shutil
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
     from builder.cluster.client import Cluster
 
 _STALE_S = 24 * 3600.0
-_STORES = ("headers", "probes", "generated", "artifacts", "tools")
+_STORES = (
+    "headers", "probes", "generated", "artifacts", "tools", "layouts", "shares", "downloads", "downloads/*", "sources"
+)  # fmt: skip
 
 ResultListener = Callable[[BuildPlan, BuildResult], None]
 """Told of each result as it comes, in the thread that called run_builds."""
@@ -49,7 +52,8 @@ class RunOptions:
     """jobs: builds at a time. force: build what is cached, too. out: copy artifacts there as well. fail_fast: start
     nothing more after a failure; what waits is skipped. signing: make a signed file of each module, too. mirrors: where
     packages come from, as --mirror's values. share: let a module serve other kernels of the batch where that is proved
-    to be right; on a cluster each kernel has its own."""
+    to be right; on a cluster each kernel has its own. tidy: keep the cache below its limit afterwards, which reads all
+    of it."""
 
     jobs: int = 1
     force: bool = False
@@ -58,6 +62,7 @@ class RunOptions:
     signing: SigningKey | None = None
     mirrors: tuple[str, ...] = ()
     share: bool = True
+    tidy: bool = True
 
 
 class Batch:
@@ -167,7 +172,7 @@ def run_builds(
     limit_bytes = cache_limit()
     with open_batch(plans, source, options, toolchains=toolchains, on_step=on_step, cluster=cluster) as batch:
         carry_out(plans, batch.build_alone, jobs=options.jobs, fail_fast=options.fail_fast, tell=tell, stop=batch.stop)
-        if any(result.outcome is BuildOutcome.BUILT for result in results.values()):
+        if options.tidy and any(result.outcome is BuildOutcome.BUILT for result in results.values()):
             prune(cache_dir(), limit_bytes=limit_bytes, max_age_s=None)
     return tuple(results[plan] for plan in plans)
 
@@ -261,9 +266,16 @@ def _tell(bench: Bench, plan: BuildPlan, result: BuildResult) -> BuildResult:
 
 
 def _sweep(cache: Path) -> None:
-    """Remove what killed builds left behind a day ago or longer: workplaces, and hidden folders of the other stores."""
+    """Remove what killed builds left behind a day ago or longer: workplaces, what is hidden in the other stores but for
+    locks, and downloads that nobody resumed."""
     (cache / "work").mkdir(parents=True, exist_ok=True)
-    left = [*(cache / "work").iterdir(), *(one for name in _STORES for one in (cache / name).glob(".*"))]
-    for folder in left:
-        if folder.is_dir() and time.time() - folder.stat().st_mtime > _STALE_S:
-            shutil.rmtree(folder, ignore_errors=True)
+    left = [*(cache / "work").iterdir(), *(one for name in _STORES for one in cache.glob(f"{name}/.*"))]
+    left += cache.glob("downloads/*/*.part*")
+    for path in left:
+        with contextlib.suppress(FileNotFoundError):  # another build sweeps, too
+            if path.suffix == ".lock" or time.time() - path.lstat().st_mtime <= _STALE_S:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()

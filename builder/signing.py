@@ -56,7 +56,7 @@ class SigningKey:
 def load_signing_key(key: str, certificate: Path, *, now: datetime | None = None) -> SigningKey:
     """Check a key and a certificate before anything is built. Raises ConfigError: a file that cannot be read, a
     certificate that is not valid now, or one of another key (of a token that is found out by the first signature)."""
-    if "BEGIN" in key or re.search(r"pin-value=", key):
+    if "-----BEGIN " in key or re.search(r"pin-value=", key):
         raise ConfigError(
             "--sign-key: holds a secret, which every user of this machine can read in the list of processes",
             hint=f"Name a file or a PKCS#11 URI without pin-value, and put the PIN into {PIN_VARIABLE}.",

@@ -246,6 +246,11 @@ def _remembered(ledger: Path, store: Path) -> Stored | None:
     return find_stored(store, key)
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says first, or its kind where it says nothing: asyncio's time-outs are silent."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
 def _connect(address: str) -> Client:
     try:
         from distributed import Client
@@ -262,7 +267,7 @@ def _connect(address: str) -> Client:
         return Client(address, timeout=_CONNECT_S, security=security(), set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         raise ClusterError(
-            f"cluster {address}: its scheduler does not answer: {str(error).splitlines()[0]}",
+            f"cluster {address}: its scheduler does not answer: {first_line(error)}",
             hint="Start it: kdriver scheduler; its address is tcp://HOST:8786.",
         ) from error
 

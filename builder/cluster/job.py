@@ -8,6 +8,7 @@ import io
 import tarfile
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ from kdriver.core.paths import cache_dir
 from kdriver.version import VERSION
 
 _LOG_BYTES = 1 << 18
+_TIDY_S = 300.0
 _lock = threading.Lock()
-_settings: dict[str, Any] = {"executor": ExecutorName.AUTO, "toolchains": None}
+_settings: dict[str, Any] = {"executor": ExecutorName.AUTO, "toolchains": None, "tidied": None}
 """Of this worker's process."""
 
 
@@ -80,9 +82,21 @@ def run_job(job: dict[str, Any], packed: bytes) -> dict[str, Any]:
         return _refused(f"the worker runs kdriver {VERSION}, the build is of {job['version']}")
     source = load_source(unpacked(packed, job["source"]), job["source_name"])
     plan = BuildPlan(Kernel.from_json(job["kernel"]), DriverKind(job["kind"]), job["name"])
-    options = RunOptions(force=job["force"], mirrors=tuple(job["mirrors"]))
+    options = RunOptions(force=job["force"], mirrors=tuple(job["mirrors"]), tidy=is_time_to_tidy())
     (result,) = run_builds([plan], source, options, toolchains=toolchains())
     return _document(result)
+
+
+def is_time_to_tidy(now: float | None = None) -> bool:
+    """Whether this job keeps the worker's cache below its limit: the first one, and then one every few minutes. Each
+    would read the whole cache for a single file."""
+    moment = time.monotonic() if now is None else now
+    with _lock:
+        last = _settings["tidied"]
+        due = last is None or moment - last >= _TIDY_S
+        if due:
+            _settings["tidied"] = moment
+        return due
 
 
 def _document(result: BuildResult) -> dict[str, Any]:

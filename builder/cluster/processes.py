@@ -12,7 +12,7 @@ from pathlib import Path
 
 from builder.choice import ExecutorName
 from builder.cluster import job
-from builder.cluster.client import BOOT, SLOT, ClusterError, security
+from builder.cluster.client import BOOT, SLOT, ClusterError, first_line, security
 from builder.places import Place
 from builder.toolchain import gcc_name, load_table
 from kdriver.core.paths import cache_dir
@@ -108,7 +108,7 @@ async def _worker(
         )
     except (OSError, TimeoutError, ValueError) as error:
         raise ClusterError(
-            f"cluster {address}: its scheduler does not answer: {str(error).splitlines()[0]}",
+            f"cluster {address}: its scheduler does not answer: {first_line(error)}",
             hint="Start it: kdriver scheduler.",
         ) from error
     offered = ", ".join(word for word in resources if word != SLOT)

@@ -147,8 +147,9 @@ def command(
       kdriver build --kernel newest --driver-src ./vpoll-0.1 --name vpoll
       kdriver build --headers /usr/src/kernels/3.10.0-1160.el7.x86_64
 
-    Exit status: 0 all built or skipped, 1 some of a batch failed, 2 usage, 3 no such kernel, and for one kernel
-    4 the build failed, 6 a package is not what the signed metadata promised.
+    Exit status: 0 all built (of several kernels: or skipped), 1 some of a batch failed, 2 usage, 3 no such kernel, or
+    everything skipped of the only one, and for one kernel 4 the build failed, 6 a package is not what the signed
+    metadata promised.
     """
     from builder.choice import ExecutorName, make_toolchains
     from builder.known_bad import load_known_bad

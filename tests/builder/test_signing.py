@@ -75,3 +75,11 @@ def test_certificate_that_is_none_is_told(content: bytes | None, says: str, tmp_
     if content is not None:
         other.write_bytes(content)
     assert says in refused(str(pair.key), other).message
+
+
+def test_a_path_may_have_any_name_and_a_key_itself_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "BEGIN"
+    folder.mkdir()
+    pair = make_key(folder)
+    assert load_signing_key(str(pair.key), pair.certificate).key == str(pair.key)
+    assert "holds a secret" in refused(pair.key.read_text(), pair.certificate).message

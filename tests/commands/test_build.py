@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 
 from kdriver.cli import run
 from kdriver.core.errors import ExitCode
-from tests.fakes.tiny_kernel import TOY_DRIVER, BuildSite, TinyKernel, build_site
+from tests.fakes.tiny_kernel import TOY_DRIVER, BuildSite, TinyKernel, build_site, write_index
 
 Capture = pytest.CaptureFixture[str]
 
@@ -115,18 +116,32 @@ def test_dry_run_downloads_and_builds_nothing(site: BuildSite, capsys: Capture) 
     assert not site.cache.exists()
 
 
+def test_what_is_all_skipped_of_one_kernel_is_status_3_as_help_says(site: BuildSite, capsys: Capture) -> None:
+    kernel = replace(site.add(), packages=())
+    write_index(site.folder / "index", kernel)
+    assert build("--kernel", kernel.key, "--kind", "kmod", "--kind", "bpf") == ExitCode.NOT_FOUND
+    capsys.readouterr()
+    assert run(["build", "--help"]) == ExitCode.DONE
+    said = " ".join(capsys.readouterr().out.split())
+    assert "3 no such kernel, or everything skipped of the only one" in said
+
+
 def test_leftovers_of_killed_builds_are_removed_after_a_day(site: BuildSite, capsys: Capture) -> None:
     kernel = site.add()
     old, new = site.cache / "work/kmod-old", site.cache / "work/kmod-new"
-    hidden = site.cache / "headers/.half.unpacked"
-    for folder in (old, new, hidden):
+    hidden = [site.cache / name for name in ("headers/.half.unpacked", "layouts/.layouts-x", "downloads/ab/.pruned-x")]
+    for folder in (old, new, *hidden):
         (folder / "deeper").mkdir(parents=True)
-    for folder in (old, hidden):
-        os.utime(folder, (0, 0))
+    files = [site.cache / name for name in ("downloads/ab/one.deb.part", "downloads/ab/one.deb.part.json")]
+    kept = [site.cache / name for name in ("downloads/ab/one.deb", "headers/.half.lock", "downloads/ab/new.deb.part")]
+    for file in (*files, *kept):
+        file.touch()
+    for path in (old, *hidden, *files, *kept[:2]):
+        os.utime(path, (0, 0))
     assert build("--kernel", kernel.release, "--kind", "core") == ExitCode.DONE
     assert new.exists()
-    assert not old.exists()
-    assert not hidden.exists()
+    assert all(path.exists() for path in kept)
+    assert not any(path.exists() for path in (old, *hidden, *files))
 
 
 def test_table_is_for_people(site: BuildSite, capsys: Capture) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from builder.cluster.client import requirement, serves
-from builder.cluster.job import make_job, pack_source, run_job
+from builder.cluster.client import first_line, requirement, serves
+from builder.cluster.job import is_time_to_tidy, make_job, pack_source, run_job
 from builder.plan import BuildPlan
 from builder.source import load_source
 from kdriver.core.artifact import DriverKind
@@ -68,3 +68,20 @@ def test_a_worker_of_another_version_refuses() -> None:
     assert answer["record"] is None
     assert answer["failure"] == "worker"
     assert answer["reason"].endswith("the build is of 0.0.0")
+
+
+def test_an_error_without_a_word_is_named_by_its_kind() -> None:
+    assert first_line(TimeoutError()) == "TimeoutError"
+    assert first_line(OSError("one\ntwo")) == "one"
+
+
+def test_a_worker_tidies_its_cache_once_in_a_while_and_not_for_each_job() -> None:
+    start = 1_000_000_000.0
+    assert [is_time_to_tidy(start + later) for later in (0, 1, 299, 300, 301, 601)] == [
+        True,
+        False,
+        False,
+        True,
+        False,
+        True,
+    ]
