@@ -98,7 +98,7 @@ def list_images(client: DockerClient, specs: tuple[ImageSpec, ...]) -> dict[str,
     """The images that are used now, by name."""
     found = {}
     with engine_errors("images"):
-        there = {_plain(str(tag)) for image in client.images.list() for tag in image.tags}
+        there = {plain_name(str(tag)) for image in client.images.list() for tag in image.tags}
     for spec in specs:
         if f"{spec.repository}:{CURRENT}" in there:
             made = find_image(client, spec)
@@ -115,12 +115,12 @@ def remove_old_images(client: DockerClient, specs: tuple[ImageSpec, ...]) -> tup
     with engine_errors("images"):
         for image in client.images.list():
             for tag in map(str, image.tags):
-                repository, _, word = _plain(tag).rpartition(":")
+                repository, _, word = plain_name(tag).rpartition(":")
                 spec = repositories.get(repository)
                 old = spec is not None and word != CURRENT and image.id != current.get(spec.name)
                 if old or repository.startswith("kdriver/base-"):
                     client.images.remove(tag, noprune=False)
-                    removed.append(_plain(tag))
+                    removed.append(plain_name(tag))
     return tuple(removed)
 
 
@@ -180,11 +180,11 @@ def _made(spec: ImageSpec, image: Image, tag: str, *, built: bool = False, secon
 
 
 def _content_tag_of(image: Image, spec: ImageSpec) -> str:
-    tags = [_plain(str(tag)) for tag in image.tags]
+    tags = [plain_name(str(tag)) for tag in image.tags]
     own = [tag.rpartition(":")[2] for tag in tags if tag.rpartition(":")[0] == spec.repository]
     return next((tag for tag in own if tag != CURRENT), CURRENT)
 
 
-def _plain(tag: str) -> str:
+def plain_name(tag: str) -> str:
     """podman calls an image without a registry `localhost/…` or `docker.io/…`."""
     return tag.removeprefix("localhost/").removeprefix("docker.io/")

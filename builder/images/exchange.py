@@ -10,16 +10,17 @@ import hashlib
 import io
 import json
 import os
+import re
 import sys
 import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from builder.images.base import import_root
-from builder.images.build import ImageListener, MadeImage, find_image
+from builder.images.build import ImageListener, MadeImage, find_image, plain_name
 from builder.images.dockerfile import CURRENT, LABEL
 from builder.images.table import ImageSpec
 from kdriver.core.errors import ConfigError, IntegrityError, NotFoundError
@@ -37,6 +38,15 @@ MANIFEST = "kdriver-images.json"
 _FORMAT = 1
 _CHUNK = 1 << 20
 _MANIFEST_BYTES = 1 << 20
+_CONTAINERD_NAME = "io.containerd.image.name"
+
+
+class Readable(Protocol):
+    """A stream of bytes."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most so many bytes; empty at the end."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +182,7 @@ def _load(
 ) -> MadeImage:
     on_step(spec.name, "check")
     _check(file, carried)
+    check_names(file, carried)
     on_step(spec.name, "load")
     with (
         engine_errors(f"image {carried.reference}"),
@@ -180,6 +191,9 @@ def _load(
     ):
         client.images.load(plain)
         image = client.images.get(carried.reference)
+        if LABEL not in image.labels:
+            client.images.remove(carried.reference, force=True)
+            raise IntegrityError(f"{file}: image {carried.name}: is no build image: it has no label {LABEL}")
         if tuple(image.attrs["RootFS"]["Layers"]) != carried.layers:
             client.images.remove(carried.reference, force=True)
             raise IntegrityError(f"{file}: image {carried.name}: its layers are not those that the file promises")
@@ -202,6 +216,48 @@ def _check(file: Path, carried: CarriedImage) -> None:
             f"{carried.sha256[:16]}… of {carried.size_bytes} was expected",
             hint="Copy the file again; nothing of it was taken.",
         )
+
+
+def check_names(file: Path, carried: CarriedImage) -> None:
+    """Refuse an image that calls itself anything but what the document says: an engine gives it every name that its own
+    archive holds, and takes that name from whatever had it."""
+    if not re.fullmatch(rf"kdriver/{re.escape(carried.name)}:[\w.-]+", carried.reference):
+        raise IntegrityError(
+            f"{file}: image {carried.name}: calls itself {carried.reference!r}, not kdriver/{carried.name}:TAG",
+            hint="Export it again with kdriver images export.",
+        )
+    with _member(file, carried) as packed, zstd.open(packed, "rb") as plain:
+        try:
+            names = archive_names(plain)
+        except (tarfile.TarError, ValueError, AttributeError, TypeError, zstd.ZstdError) as error:
+            raise IntegrityError(f"{file}: image {carried.name}: is no archive of an image: {error}") from error
+    others = sorted({plain_name(name) for name in names} - {carried.reference})
+    if others:
+        raise IntegrityError(
+            f"{file}: image {carried.name}: its archive would also take the name {others[0]}; nothing of it was taken",
+            hint="Export it again with kdriver images export.",
+        )
+
+
+def archive_names(archive: Readable) -> set[str]:
+    """All names that an engine would give the images of an archive of `docker save`: of its manifest, of the older list
+    of repositories, and of the OCI index. Raises tarfile.TarError and ValueError for what is none."""
+    names: set[str] = set()
+    stream: Any = archive
+    with tarfile.open(fileobj=stream, mode="r|") as tar:
+        for member in tar:
+            if member.name not in ("manifest.json", "repositories", "index.json") or member.size > _MANIFEST_BYTES:
+                continue
+            content = tar.extractfile(member)
+            document = json.loads(content.read() if content is not None else b"null")
+            if member.name == "manifest.json":
+                names |= {str(name) for one in document for name in one.get("RepoTags") or ()}
+            elif member.name == "repositories":
+                names |= {f"{name}:{tag}" for name, tags in document.items() for tag in tags}
+            else:
+                notes = [one.get("annotations") or {} for one in document.get("manifests") or ()]
+                names |= {str(one[_CONTAINERD_NAME]) for one in notes if _CONTAINERD_NAME in one}
+    return names
 
 
 def _member(file: Path, carried: CarriedImage) -> IO[bytes]:

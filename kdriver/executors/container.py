@@ -84,9 +84,13 @@ class ContainerExecutor:
             _kill(container)
 
     def _carry_out(self, task: Task) -> tuple[int, bool]:
-        self._hand_over(task.writes)
-        with contextlib.ExitStack() as stack:
-            return self._carry_out_in(self._create(task, _opened(task, stack)), task)
+        uid, _, gid = self._user.partition(":")
+        self._give(task.writes, int(uid), int(gid))
+        try:
+            with contextlib.ExitStack() as stack:
+                return self._carry_out_in(self._create(task, _opened(task, stack)), task)
+        finally:
+            self._give(task.writes, os.getuid(), os.getgid())
 
     def _carry_out_in(self, container: Container, task: Task) -> tuple[int, bool]:
         try:
@@ -156,14 +160,14 @@ class ContainerExecutor:
                 )
         return status, late.is_set()
 
-    def _hand_over(self, folders: tuple[Path, ...]) -> None:
-        """Give what a task writes to the user that it runs as, where that is not the caller."""
-        uid, _, gid = self._user.partition(":")
+    def _give(self, folders: tuple[Path, ...], uid: int, gid: int) -> None:
+        """Give what a task writes to a user: before it to the one that it runs as, where that is not the caller, and
+        after it back, so that nothing is left behind that belongs to nobody."""
         if os.getuid() != 0:
             return
         for folder in folders:
             for path in (folder, *folder.rglob("*")):
-                os.chown(path, int(uid), int(gid), follow_symlinks=False)
+                os.chown(path, uid, gid, follow_symlinks=False)
 
     def _connected(self) -> DockerClient:
         with self._lock:

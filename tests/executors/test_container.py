@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -87,6 +88,22 @@ def test_task_below_root_s_home_is_reached_by_a_plain_user(executor: ContainerEx
         assert (home / "work" / "made").read_text() == "65534\n"
     finally:
         subprocess.run(["rm", "-rf", str(home)], check=True)
+
+
+def test_inputs_in_memory_are_reached_by_a_plain_user(executor: ContainerExecutor, tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="kdriver-test-", dir="/dev/shm") as folder:
+        source = Path(folder) / "tree"
+        source.mkdir(mode=0o755)
+        (source / "file").write_text("content\n")
+        assert executor.run(task(tmp_path, f"cat {source}/file; touch {source}/x", reads=(source,))).status == 1
+    assert "content" in said(tmp_path) and any("Read-only file system" in line for line in said(tmp_path))
+
+
+def test_what_a_task_wrote_is_its_caller_s_afterwards(executor: ContainerExecutor, tmp_path: Path) -> None:
+    executor.run(task(tmp_path, "mkdir below; touch below/made; exit 3"))
+    paths = [tmp_path / "work", *(tmp_path / "work").rglob("*")]
+    assert len(paths) == 3
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in paths} == {(os.getuid(), os.getgid())}
 
 
 def test_task_cannot_write_elsewhere_nor_reach_a_network(executor: ContainerExecutor, tmp_path: Path) -> None:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from builder.images.exchange import MANIFEST, CarriedImage, read_manifest
+from builder.images.exchange import MANIFEST, CarriedImage, archive_names, check_names, read_manifest
 from kdriver.core.errors import ConfigError, IntegrityError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 IMAGE = {
     "name": "debian13",
@@ -74,3 +80,68 @@ def test_what_is_no_archive_is_a_usage_error(tmp_path: Path) -> None:
 def test_folder_is_no_file_of_images(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="Is a directory"):
         read_manifest(tmp_path)
+
+
+def saved(
+    tmp_path: Path, members: dict[str, Any], *, reference: str = "kdriver/debian13:abc"
+) -> tuple[Path, CarriedImage]:
+    """A file with one image whose own archive has those documents."""
+    inner = io.BytesIO()
+    with tarfile.open(fileobj=inner, mode="w") as tar:
+        add(tar, "layer.tar", b"x" * 5000)
+        for name, document in members.items():
+            add(tar, name, json.dumps(document).encode())
+    file = tmp_path / "images.tar"
+    with tarfile.open(file, "w") as tar:
+        add(tar, "debian13.tar.zst", zstd.compress(inner.getvalue()))
+    return file, CarriedImage("debian13", reference, "debian13.tar.zst", "0" * 64, 5, ())
+
+
+def add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    tar.addfile(member, io.BytesIO(content))
+
+
+OWN = {
+    "manifest.json": [{"RepoTags": ["localhost/kdriver/debian13:abc"]}],
+    "repositories": {"kdriver/debian13": {"abc": "1"}},
+}
+OTHER_INDEX = {"manifests": [{"annotations": {"io.containerd.image.name": "docker.io/library/debian:12"}}]}
+
+
+def test_an_image_that_calls_itself_what_the_document_says_is_taken(tmp_path: Path) -> None:
+    check_names(*saved(tmp_path, OWN))
+    check_names(*saved(tmp_path, {"manifest.json": [{"RepoTags": None}]}))
+
+
+@pytest.mark.parametrize(
+    ("members", "named"),
+    [
+        pytest.param(
+            {"manifest.json": [*OWN["manifest.json"], {"RepoTags": ["debian:12"]}]}, "debian:12", id="manifest"
+        ),
+        pytest.param(
+            {**OWN, "repositories": {"kdriver/centos7": {"current": "1"}}}, "kdriver/centos7:current", id="old list"
+        ),
+        pytest.param({**OWN, "index.json": OTHER_INDEX}, "library/debian:12", id="OCI index"),
+    ],
+)
+def test_an_archive_that_would_take_another_name_is_refused(
+    members: dict[str, Any], named: str, tmp_path: Path
+) -> None:
+    with pytest.raises(IntegrityError, match=f"would also take the name {named}; nothing of it was taken"):
+        check_names(*saved(tmp_path, members))
+
+
+@pytest.mark.parametrize(
+    "reference", ["debian:12", "kdriver/centos7:abc", "kdriver/debian13", "x/kdriver/debian13:abc"]
+)
+def test_an_image_must_be_called_by_its_row(reference: str, tmp_path: Path) -> None:
+    with pytest.raises(IntegrityError, match="calls itself"):
+        check_names(*saved(tmp_path, OWN, reference=reference))
+
+
+def test_names_of_a_damaged_archive_are_none(tmp_path: Path) -> None:
+    with pytest.raises(tarfile.TarError):
+        archive_names(io.BytesIO(b"x" * 2000))
