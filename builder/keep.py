@@ -31,6 +31,7 @@ _STORES: dict[str, str] = {
     "probes": "*.json",
     "layouts": "*.json",
     "shares": "*.json",
+    "code": "*.json",
     "generated": "[!.]*",
     "tools": "[!.]*",
 }

@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,11 +14,12 @@ from pathlib import Path
 from builder import checks
 from builder.bench import Bench, Prepared
 from builder.choice import Choice
+from builder.code import Codes, Twin, code_digest
 from builder.evidence import require_symvers
 from builder.failure import Failure, StepError
 from builder.foreign import ForeignDriver
 from builder.headers import HeaderTree
-from builder.kinds.bpf import build_bpf
+from builder.kinds.bpf import build_bpf, front_text, run_back, run_front, with_release
 from builder.kinds.core import build_core
 from builder.kinds.foreign import Places, build_foreign
 from builder.kinds.kmod import build_kmod
@@ -26,10 +28,10 @@ from builder.plan import BuildPlan
 from builder.recipe import Recipe, make_recipe
 from builder.result import BuildOutcome
 from builder.share import Shares
-from builder.source import DriverSource, copy_source
+from builder.source import DriverSource, copy_source, digest_source
 from builder.store import Stored, find_stored, put
 from builder.toolchain import Compiler, Llvm, load_table
-from kdriver.core.artifact import Artifact, DriverKind
+from kdriver.core.artifact import Artifact, DriverKind, Input
 from kdriver.core.provenance import builder_id
 from kdriver.inspect.elf import read_module
 from kdriver.inspect.symvers import read_symvers
@@ -59,9 +61,10 @@ def build_one(plan: BuildPlan, bench: Bench, shares: Shares | None = None) -> tu
     )
     stored = None if bench.force else find_stored(bench.store, recipe.key)
     if plan.kind is not DriverKind.KMOD or bench.source.foreign is not None or tree is None or shares is None:
-        return (
-            (stored, BuildOutcome.CACHED) if stored else (_make(plan, bench, recipe, choice, tree), BuildOutcome.BUILT)
-        )
+        if stored:
+            return stored, BuildOutcome.CACHED
+        stored = _make(plan, bench, recipe, choice, tree, shares)
+        return stored, BuildOutcome.SHARED if stored.record.code_of else BuildOutcome.BUILT
     if stored is not None:
         shares.offer(plan, tree, recipe, stored)
         return stored, BuildOutcome.CACHED
@@ -77,12 +80,26 @@ def build_one(plan: BuildPlan, bench: Bench, shares: Shares | None = None) -> tu
         done()
 
 
-def _make(plan: BuildPlan, bench: Bench, recipe: Recipe, choice: Choice, tree: HeaderTree | None) -> Stored:
+def _make(
+    plan: BuildPlan,
+    bench: Bench,
+    recipe: Recipe,
+    choice: Choice,
+    tree: HeaderTree | None,
+    shares: Shares | None = None,
+) -> Stored:
     prepared = None if tree is None else bench.prepare(plan, tree)
-    return _build(plan, bench, recipe, choice, prepared)
+    return _build(plan, bench, recipe, choice, prepared, shares)
 
 
-def _build(plan: BuildPlan, bench: Bench, recipe: Recipe, choice: Choice, prepared: Prepared | None) -> Stored:
+def _build(
+    plan: BuildPlan,
+    bench: Bench,
+    recipe: Recipe,
+    choice: Choice,
+    prepared: Prepared | None,
+    shares: Shares | None,
+) -> Stored:
     started = time.monotonic()
     log = bench.log(plan)
     log.unlink(missing_ok=True)
@@ -92,15 +109,49 @@ def _build(plan: BuildPlan, bench: Bench, recipe: Recipe, choice: Choice, prepar
         copy_source(bench.source, plan.kind, bench.generated, root)
         hidden = () if prepared is None else (prepared.tree.root / "usr" / "src",)
         work = Workplace(root, log, choice.place.executor, recipe.compiler, hidden)
-        file = _compile(plan, bench, work, choice.compiler, prepared)
-        bench.on_step(plan, "check")
-        vermagic = _check(plan, bench, file, prepared, work)
-        content = file.read_bytes()
-        record = _record(plan, bench, recipe, content, time.monotonic() - started, vermagic)
-        record = replace(record, inputs=(*record.inputs, *choice.inputs))
-        return put(bench.store, file, record)
+
+        def finish(file: Path, twin: Twin | None = None) -> Stored:
+            bench.on_step(plan, "check")
+            vermagic = _check(plan, bench, file, prepared, work)
+            record = _record(plan, bench, recipe, file.read_bytes(), time.monotonic() - started, vermagic)
+            inputs = (*record.inputs, *choice.inputs)
+            if twin is not None:
+                made_of = Input(f"eBPF object of {twin.kernel}", twin.stored.record.sha256)
+                record = replace(record, code_of=twin.kernel, seconds=twin.seconds)
+                inputs = (*inputs, made_of)
+            return put(bench.store, file, replace(record, inputs=inputs))
+
+        if shares is not None and shares.several and plan.kind is DriverKind.BPF and bench.source.foreign is None:
+            assert prepared is not None and isinstance(choice.compiler, Llvm)
+            return _share_code(plan, bench, work, choice.compiler, prepared, shares.codes, finish)
+        return finish(_compile(plan, bench, work, choice.compiler, prepared))
     finally:
         shutil.rmtree(root, ignore_errors=True)
+
+
+def _share_code(
+    plan: BuildPlan,
+    bench: Bench,
+    work: Workplace,
+    llvm: Llvm,
+    prepared: Prepared,
+    codes: Codes,
+    finish: Callable[[Path, Twin | None], Stored],
+) -> Stored:
+    """An eBPF object: the front end's code tells whether another kernel's object is the same but for the release."""
+    front = run_front(work, prepared.tree, prepared.probes, llvm, plan.name)
+    of_source = digest_source(bench.source, plan.kind, bench.generated)
+    digest = code_digest(front_text(work, llvm, front), llvm.clang.text, llvm.mcpu, of_source, plan.name)
+    with codes.held(digest):
+        twin = codes.find(bench.cache, digest, force=bench.force)
+        if twin is not None:
+            out = work.root / plan.kind.file_name
+            release = twin.stored.record.release
+            out.write_bytes(with_release(twin.stored.path.read_bytes(), release, plan.kernel.release))
+            return finish(out, twin)
+        stored = finish(run_back(work, llvm, front, prepared.tree.evidence.release), None)
+        codes.keep(bench.cache, digest, stored)
+        return stored
 
 
 def _compile(

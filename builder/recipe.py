@@ -15,7 +15,7 @@ from builder.store import content_key
 from builder.toolchain import Compiler, Llvm, kbuild_cc
 from kdriver.core.artifact import DriverKind, Input
 
-_LAYOUT = "3"
+_LAYOUT = "4"
 """Part of every content key: raised when the builder makes other bytes of the same inputs."""
 _WORK = Path("/build")
 _TREE = Path("/headers")
@@ -87,10 +87,7 @@ def _argv(plan: BuildPlan, source: DriverSource, tree: HeaderTree | None, compil
             cc = kbuild_cc(plain, tree.source_dir)
             return kmod.make_argv(build_dir=moved.build_dir, root=_WORK, name=name, compiler=plain, cc=cc)
         file = _WORK / "bpf" / only_source(source.folder / "bpf").name
-        release = plan.kernel.release
-        argv = bpf.clang_argv(
-            tree, compiler, source=file, out=_WORK / "kdriver.bc", root=_WORK, release=release, name=name
-        )
+        argv = bpf.front_argv(tree, compiler, source=file, out=_WORK / "kdriver.front.bc", root=_WORK, name=name)
         return [part.replace(str(standing), str(_TREE)).replace(compiler.resources, "/clang") for part in argv]
     assert isinstance(compiler, Llvm)
     file = _WORK / "core" / only_source(source.folder / "core").name

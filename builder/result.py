@@ -52,7 +52,7 @@ class BuildResult:
     def shared_with(self) -> str:
         """The kernel that the file was built for, where that is another one; empty for a CO-RE object."""
         shared = self.outcome is BuildOutcome.SHARED and self.record is not None and self.kind is not DriverKind.CORE
-        return self.record.kernel if shared and self.record is not None else ""
+        return self.record.code_of or self.record.kernel if shared and self.record is not None else ""
 
     @property
     def ok(self) -> bool:

@@ -210,7 +210,7 @@ def _run_one(
     log = bench.log(plan)
     try:
         stored, outcome = build(plan, bench)
-        serves = plan.kernel.key if outcome is BuildOutcome.SHARED else ""
+        serves = plan.kernel.key if outcome is BuildOutcome.SHARED and stored.record.kernel != plan.kernel.key else ""
         path = copy_out(stored, out, serves) if out is not None else stored.path
         result = _result(plan, outcome, artifact=path, record=stored.record, log=log if log.exists() else None)
         if signing is not None and plan.kind is DriverKind.KMOD:

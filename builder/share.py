@@ -8,8 +8,7 @@ the module reads and no imported symbol mentions, so their layouts are compared 
 configuration that inline functions of headers depend on. The text of inline functions and macros is not compared
 (docs/building.md says so): each kernel has its own verdict on a shared module. What the release says is never asked.
 
-Modules only: an eBPF probe carries the release that its loader compares with the host's, and a kernel checks nothing of
-what it reads.
+What an eBPF probe shares is its code: builder/code.py.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.bench import Bench
+from builder.code import Codes
 from builder.failure import StepError
 from builder.headers import HeaderTree
 from builder.keep import touch
@@ -61,13 +61,19 @@ class Shares:
     """The offers of one batch; may be used from several threads. kernels: the keys of the batch's kernels."""
 
     kernels: frozenset[str]
+    codes: Codes = field(default_factory=Codes)
     _begun: dict[str, threading.Event] = field(default_factory=dict)
     _offers: list[Offer] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    @property
+    def several(self) -> bool:
+        """Whether there is anybody to share with: a kernel alone has drivers of its own."""
+        return len(self.kernels) > 1
+
     def offer(self, plan: BuildPlan, tree: HeaderTree, recipe: Recipe, stored: Stored) -> None:
         """Let the batch's other kernels share this module; one without CRCs serves nobody else."""
-        if not tree.evidence.modversions or plan.twin_of or len(self.kernels) < 2:
+        if not tree.evidence.modversions or plan.twin_of or not self.several:
             return
         made = Offer(plan, tree, recipe, stored)
         with self._lock:
@@ -90,7 +96,7 @@ class Shares:
         """A module of another kernel of the batch that is proved to serve this one; None when there is none. The proof
         is kept: its inputs are all in the content key of what would have been built. Built again by force is only what
         this batch built."""
-        if not tree.evidence.modversions or plan.twin_of or len(self.kernels) < 2:
+        if not tree.evidence.modversions or plan.twin_of or not self.several:
             return None
         kept = bench.cache / "shares" / f"{recipe.key}.json"
         known = None if bench.force else _read(kept)

@@ -39,6 +39,12 @@ class Llvm:
     resources: str
     mcpu: str
 
+    @property
+    def opt(self) -> str:
+        """LLVM's optimiser, of the same package as llc."""
+        place, _, name = self.llc.rpartition("/")
+        return f"{place}/{name.replace('llc', 'opt', 1)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Harmless:

@@ -1,20 +1,31 @@
 """The eBPF probe of one kernel: compiled against its headers for the host, to LLVM code that llc then turns to eBPF.
 
 `clang -target bpf` cannot parse kernel headers (their inline assembly is x86's), so the front end runs for x86 and
-only the back end is eBPF. Two processes with a file between them: llc makes a valid, empty object of empty input, so
-a pipe would hide a clang that failed.
+only the back end is eBPF. The front end, the optimiser and llc are processes with files between them: what the front
+end wrote may show that the rest was done before (builder/code.py), and llc makes a valid, empty object of empty input,
+so a pipe would hide a clang that failed. The result is the same as that of clang with all of its passes.
+
+The code is compiled with a placeholder for the kernel's release, which is put into the finished object.
 """
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
+from elftools.elf.elffile import ELFFile
+
+from builder.code import stands_apart
+from builder.failure import Failure, StepError
 from builder.headers import HeaderTree
 from builder.kinds.lines import without_lines
 from builder.kinds.step import Workplace, only_source
 from builder.probes import HEADER, ProbeResult
 from builder.toolchain import Llvm
 
+PLACEHOLDER = "@" * 64
+"""In place of the release while code is compiled: as long as the longest that there is (__NEW_UTS_LEN)."""
+_SECTION = "kd_release"
 LIBBPF = Path("/usr/include/bpf")
 """The headers of libbpf that both eBPF kinds are compiled with (libbpf-dev)."""
 DEFINES = ("-D__KERNEL__", "-D__BPF_TRACING__", "-D__TARGET_ARCH_x86", "-DCC_USING_FENTRY")
@@ -67,6 +78,22 @@ def clang_argv(
     ]  # fmt: skip
 
 
+def front_argv(tree: HeaderTree, llvm: Llvm, *, source: Path, out: Path, root: Path, name: str) -> list[str]:
+    """clang's front end alone, to LLVM code that nothing was optimised in yet but that allows for it."""
+    argv = clang_argv(tree, llvm, source=source, out=out, root=root, release=PLACEHOLDER, name=name)
+    return [*argv, "-Xclang", "-disable-llvm-passes"]
+
+
+def optimise_argv(llvm: Llvm, *, source: Path, out: Path) -> list[str]:
+    """The passes that the front end left out."""
+    return [llvm.clang.path, *CODE, "-x", "ir", "-emit-llvm", "-c", str(source), "-o", str(out)]
+
+
+def text_argv(llvm: Llvm, *, source: Path, out: Path) -> list[str]:
+    """LLVM code as text, without debugging information."""
+    return [llvm.opt, "-strip-debug", "-S", "-o", str(out), str(source)]
+
+
 def llc_argv(llvm: Llvm, *, source: Path, out: Path) -> list[str]:
     """llc from LLVM code to an eBPF object."""
     return [llvm.llc, "-march=bpf", f"-mcpu={llvm.mcpu}", "-filetype=obj", "-o", str(out), str(source)]
@@ -88,16 +115,55 @@ def slim(work: Workplace, llvm: Llvm, path: Path) -> None:
     work.run(slim_argv(llvm, path))
 
 
-def build_bpf(work: Workplace, tree: HeaderTree, probes: ProbeResult, llvm: Llvm, name: str) -> Path:
-    """Compile and strip; the result's path. Raises StepError (compile)."""
+def run_front(work: Workplace, tree: HeaderTree, probes: ProbeResult, llvm: Llvm, name: str) -> Path:
+    """The front end's code; the file's path. Raises StepError (compile)."""
     (work.root / "gen" / HEADER).write_text(probes.header())
     source = only_source(work.root / "bpf")
-    code, out = work.root / "kdriver.bc", work.root / "kdriver.bpf.o"
+    code = work.root / "kdriver.front.bc"
     (work.root / "libbpf").mkdir()
     (work.root / "libbpf" / "bpf").symlink_to(LIBBPF)
-    release = tree.evidence.release
-    argv = clang_argv(tree, llvm, source=source, out=code, root=work.root, release=release, name=name)
-    work.run(argv, reads=(tree.root,))
-    work.run(llc_argv(llvm, source=code, out=out))
+    work.run(front_argv(tree, llvm, source=source, out=code, root=work.root, name=name), reads=(tree.root,))
+    return code
+
+
+def front_text(work: Workplace, llvm: Llvm, code: Path) -> str:
+    """The front end's code as text. Raises StepError (compile) where code reads the release: it is not there yet."""
+    out = work.root / "kdriver.front.ll"
+    work.run(text_argv(llvm, source=code, out=out))
+    text = out.read_text()
+    if not stands_apart(text, PLACEHOLDER):
+        raise StepError(
+            Failure.COMPILE,
+            "KD_RELEASE stands elsewhere than in one variable that no code reads",
+            hint=f"Use it once, for the variable in section {_SECTION}.",
+            log=work.log,
+        )
+    return text
+
+
+def run_back(work: Workplace, llvm: Llvm, code: Path, release: str) -> Path:
+    """Optimise, generate, strip and name the release; the object's path. Raises StepError (compile)."""
+    optimised, out = work.root / "kdriver.bc", work.root / "kdriver.bpf.o"
+    work.run(optimise_argv(llvm, source=code, out=optimised))
+    work.run(llc_argv(llvm, source=optimised, out=out))
     slim(work, llvm, out)
+    out.write_bytes(with_release(out.read_bytes(), PLACEHOLDER, release))
     return out
+
+
+def with_release(content: bytes, old: str, new: str) -> bytes:
+    """An object for another release, which is all that changes. One without the section stays as it is; raises
+    StepError (compile) where the section holds anything else than the old release."""
+    section = ELFFile(io.BytesIO(content)).get_section_by_name(_SECTION)
+    if section is None:
+        return content
+    start, size = section["sh_offset"], section["sh_size"]
+    if content[start : start + size] != old.encode().ljust(size, b"\0") or len(new) >= size:
+        raise StepError(Failure.COMPILE, f"section {_SECTION} is not the text KD_RELEASE alone")
+    return content[:start] + new.encode().ljust(size, b"\0") + content[start + size :]
+
+
+def build_bpf(work: Workplace, tree: HeaderTree, probes: ProbeResult, llvm: Llvm, name: str) -> Path:
+    """Compile and strip; the result's path. Raises StepError (compile)."""
+    code = run_front(work, tree, probes, llvm, name)
+    return run_back(work, llvm, code, tree.evidence.release)

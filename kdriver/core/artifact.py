@@ -69,7 +69,9 @@ class Artifact:
     file: what the file is called where that is not what kdriver's own driver of the kind is called.
     builder: who built it, a URI (kdriver/core/provenance.py). signer: of a signed module the SHA-256 of the
     certificate; unsigned: the SHA-256 of the file that it was before, which is what a verdict is about. serves: the key
-    of the kernel that this copy is for, where it was built for another one that it is proved to fit as well.
+    of the kernel that this copy is for, where it was built for another one that it is proved to fit as well. code_of:
+    the key of the kernel that an eBPF object was compiled for, where only the release in it was changed since; seconds
+    is how long that compiling took.
     """
 
     kernel: str
@@ -92,6 +94,7 @@ class Artifact:
     signer: str = ""
     unsigned: str = ""
     serves: str = ""
+    code_of: str = ""
 
     @property
     def judged(self) -> str:
@@ -126,6 +129,7 @@ class Artifact:
             "signer": self.signer,
             "unsigned": self.unsigned,
             "serves": self.serves,
+            "code_of": self.code_of,
         }
 
     @classmethod

@@ -49,6 +49,7 @@ def statement(artifact: Artifact) -> dict[str, Any]:
                     "flags": list(artifact.flags),
                     "contentKey": artifact.content_key,
                     **({"vermagic": artifact.vermagic} if artifact.vermagic else {}),
+                    **({"codeOf": artifact.code_of} if artifact.code_of else {}),
                     **({"twinOf": artifact.twin_of} if artifact.twin_of else {}),
                     **({"certificate": artifact.signer, "unsigned": artifact.unsigned} if artifact.signer else {}),
                 },

@@ -13,6 +13,7 @@ import pytest
 from kdriver.cli import run
 from kdriver.core.artifact import DriverKind
 from kdriver.core.errors import ExitCode
+from kdriver.inspect.elf import read_object
 from kdriver.repository.gather import gather, kernels_of, read_built_folder
 from kdriver.verifier.artifacts import artifacts_for, find_artifacts
 from tests.fakes.tiny_kernel import BuildSite, TinyKernel, build_site
@@ -62,9 +63,10 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BuildSite]
         yield made
 
 
-def build(site: BuildSite, *words: str) -> int:
+def build(site: BuildSite, *words: str, kinds: tuple[str, ...] = ("kmod",)) -> int:
     source = ["--driver-src", str(site.folder / "toy_driver")]
-    return run(["build", "--distro", "debian12", "--kind", "kmod", "-j", "1", *source, *words])
+    kind_words = [word for kind in kinds for word in ("--kind", kind)]
+    return run(["build", "--distro", "debian12", *kind_words, "-j", "1", *source, *words])
 
 
 def results(capture: Capture) -> list[dict[str, Any]]:
@@ -102,6 +104,53 @@ def test_module_serves_another_kernel_when_nothing_it_sees_differs(
     assert (one["outcome"], two["outcome"]) == ("built", outcome)
     assert (two["sha256"] == one["sha256"]) is (outcome == "shared")
     assert two["shared_with"] == (first.key if outcome == "shared" else "")
+
+
+INLINE = "static inline int kd_inline(void)\n{{\n\treturn {number};\n}}\n"
+
+
+@pytest.fixture
+def probe_site(site: BuildSite) -> BuildSite:
+    """The toy's probe calls an inline function of the kernel's headers."""
+    code = site.folder / "toy_driver/bpf/toy.bpf.c"
+    code.write_text(code.read_text().replace("== KD_TOY_VALUE", "== KD_TOY_VALUE + kd_inline()"))
+    return site
+
+
+def with_inline(number: int, **fields: Any) -> dict[str, str]:
+    headers = sched(**fields)
+    return {"linux/sched.h": headers["linux/sched.h"].replace("#endif", INLINE.format(number=number) + "#endif")}
+
+
+@pytest.mark.parametrize(
+    ("second", "outcome"),
+    [
+        pytest.param(other(headers=with_inline(1)), "shared", id="all is the same but the release"),
+        pytest.param(other(headers=with_inline(1), modversions=False), "shared", id="what modules only care for"),
+        pytest.param(other(headers=with_inline(1, inner="long a")), "shared", id="a structure that it does not use"),
+        pytest.param(other(headers=with_inline(2)), "built", id="an inline function"),
+        pytest.param(other(headers=with_inline(1, outer="long pid")), "built", id="a layout"),
+    ],
+)
+def test_probe_serves_another_kernel_when_its_code_is_the_same(
+    second: TinyKernel, outcome: str, probe_site: BuildSite, capsys: Capture
+) -> None:
+    first = probe_site.add(TinyKernel(headers=with_inline(1), settings="#define CONFIG_SMP 1\n"))
+    kernel = probe_site.add(second)
+    assert build(probe_site, "--json", kinds=("bpf",)) == ExitCode.DONE
+    one, two = results(capsys)
+    assert (one["outcome"], two["outcome"]) == ("built", outcome)
+    assert two["shared_with"] == (first.key if outcome == "shared" else "")
+    record = json.loads((Path(two["artifact"]).parent / "record.json").read_text())
+    assert (record["kernel"], record["release"], record["serves"]) == (kernel.key, kernel.release, "")
+    assert read_object(Path(two["artifact"])).text("kd_release") == kernel.release
+    made_of = [entry for entry in record["inputs"] if entry["name"] == f"eBPF object of {first.key}"]
+    assert [entry["sha256"] for entry in made_of] == ([one["sha256"]] if outcome == "shared" else [])
+    assert record["code_of"] == two["shared_with"]
+    assert build(probe_site, "--json", "--no-share", "--force", kinds=("bpf",)) == ExitCode.DONE
+    again = results(capsys)
+    assert [entry["outcome"] for entry in again] == ["built", "built"]
+    assert [entry["sha256"] for entry in again] == [one["sha256"], two["sha256"]], "the same bytes, built for itself"
 
 
 def test_next_run_shares_again_and_no_share_builds_each(site: BuildSite, capsys: Capture) -> None:
