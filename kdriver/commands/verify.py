@@ -208,9 +208,9 @@ def command(
     )
     if (executor == "cluster") is (scheduler is None):
         raise click.UsageError("--executor cluster and --scheduler ADDRESS go together")
-    if scheduler and (as_shell or with_gdb or artifacts or kernel_image or driver_src or keep):
+    if scheduler and (as_shell or with_gdb or artifacts or kernel_image or keep or accel != "tcg"):
         raise click.UsageError(
-            "--shell, --gdb, --keep, --artifacts, --kernel-image and --driver-src are for guests of this machine"
+            "--shell, --gdb, --keep, --artifacts, --kernel-image and --accel are for guests of this machine"
         )
     if kernel_image is not None:
         if not headers and artifacts is None:
@@ -250,6 +250,10 @@ def _verify_index(kernels: Sequence[Kernel], request: Request) -> int:
 
     source = load_source(request.driver_src, request.name)
     if request.scheduler is not None:
+        if source.foreign is not None:
+            raise click.UsageError(
+                "a driver with a check of its own is verified on this machine; leave --scheduler out"
+            )
         with targets_on(request.scheduler, kernels, source, request) as (targets, slots):
             return carry_out(targets, source, "", replace(request, jobs=slots))
     qemu = find_qemu()

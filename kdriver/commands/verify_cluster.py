@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from builder.cluster.client import BOOT, SLOT, Cluster
+from builder.cluster.client import BOOT, SLOT, Cluster, ClusterError, serves
 from kdriver.commands.verify_batch import targets_of
 from kdriver.commands.verify_job import make_boot_job, read_answer, run_boot_job
 from kdriver.core.artifact import Artifact
@@ -29,6 +29,12 @@ def targets_on(
     cluster = Cluster(address, source, mirrors=request.mirrors)
     try:
         slots = cluster.slots()
+        if not serves({SLOT: 1, BOOT: 1}, cluster.resources()):
+            raise ClusterError(
+                f"cluster {address}: none of its workers has QEMU to boot with",
+                hint="Install it on a worker's machine (Debian: apt install qemu-system-x86), and start that worker "
+                "again.",
+            )
         known = {kernel.key: kernel for kernel in kernels}
         booted = Booting(cluster, known, request.mirrors)
         with targets_of(kernels, source, request, cluster) as targets:

@@ -1,0 +1,119 @@
+"""`kdriver verify` on a cluster: a scheduler and two worker processes, real builds, a made-up QEMU; a worker is killed
+while its guest runs, and its kernel is verified on the other."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kdriver.cli import run
+from kdriver.core.errors import ExitCode
+from kdriver.core.paths import source_dir
+from kdriver.verifier.records import read_verdict
+from tests.fakes.farm import Farm, waits_for
+from tests.fakes.guest_lines import write_boots_of
+from tests.fakes.tiny_kernel import TOY_DRIVER, BuildSite, TinyKernel, build_site
+
+pytestmark = pytest.mark.slow
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BuildSite]:
+    with build_site(tmp_path) as made:
+        for name, value in made.environment().items():
+            monkeypatch.setenv(name, value)
+        yield made
+
+
+def driver_source(folder: Path) -> Path:
+    """The toy module with the real catalogue, and guest programs that nobody runs here."""
+    source = folder / "driver_src"
+    shutil.copytree(TOY_DRIVER, source)
+    shutil.copytree(source_dir("driver_src") / "catalogue", source / "catalogue")
+    for name, programs in {"capture": "kd-capture", "cases": "kd-cases kd-cases32", "guest": "kd-guest"}.items():
+        (source / name).mkdir()
+        lines = "".join(f"\tcp /bin/true $(OUT)/{program}\n" for program in programs.split())
+        (source / name / "Makefile").write_text(f"all:\n{lines}")
+    return source
+
+
+def verify(farm: Farm, source: Path, *words: str) -> int:
+    where = ["--executor", "cluster", "--scheduler", farm.address]
+    chosen = ["--distro", "debian12", "--kind", "kmod", "--driver-src", str(source)]
+    return run(["verify", *chosen, *where, *words])
+
+
+def rows(capture: Capture) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(capture.readouterr().out)
+    return found
+
+
+def test_a_killed_workers_kernel_is_verified_on_another_and_all_records_come_here(
+    site: BuildSite, tmp_path: Path, capsys: Capture
+) -> None:
+    kernels = [site.add(TinyKernel(release=f"1.2.{n}-tiny-amd64", version=f"1.2.{n}-1", image=True)) for n in (3, 4, 5)]
+    # The first guest of all hangs, and says whose it is.
+    hang = f'if mkdir "{tmp_path}/first" 2>/dev/null; then echo $PPID $$ >"{tmp_path}/whose"; exec sleep 300; fi'
+    qemu = write_boots_of(tmp_path, *(kernel.release for kernel in kernels), before=hang)
+    source = driver_source(tmp_path)
+    killed: list[str] = []
+
+    with Farm(tmp_path, {**site.environment(), "KDRIVER_QEMU": qemu}) as farm:
+        farm.worker("one", "-j", "1")
+        farm.worker("two", "-j", "1")
+        by_pid = {process.pid: name for name, process in farm.workers.items()}
+
+        def kill() -> None:
+            whose = tmp_path / "whose"
+            if not waits_for(lambda: whose.exists() and len(whose.read_text().split()) == 2):
+                return
+            worker, guest = map(int, whose.read_text().split())
+            killed.append(by_pid[worker])
+            farm.kill(by_pid[worker])
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(guest, signal.SIGKILL)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        status = verify(farm, source, "--json")
+        killer.join()
+        found = rows(capsys)
+        assert status == ExitCode.DONE, found
+        assert len(killed) == 1
+        assert {row["kernel"] for row in found} == {kernel.key for kernel in kernels}
+        assert {row["outcome"] for row in found} == {"passed"}
+        for row in found:
+            kept = read_verdict(row["artifact_sha256"], row["kernel"])
+            assert kept is not None and kept.to_json() == {name: row[name] for name in kept.to_json()}
+            assert Path(row["console"]).is_relative_to(site.cache) and Path(row["console"]).stat().st_size
+        boots = (tmp_path / "boots").read_text().split()
+        assert sorted(set(boots)) == [kernel.release for kernel in kernels] and len(boots) > len(kernels)
+        assert not (site.cache / "images").exists() and not (site.cache / "headers").exists()
+
+        assert verify(farm, source, "--changed", "--json") == ExitCode.DONE
+        assert {row["kept"] for row in rows(capsys)} == {True}
+
+
+def test_a_cluster_without_qemu_says_so_before_anything_is_built(
+    site: BuildSite, tmp_path: Path, capsys: Capture
+) -> None:
+    site.add(TinyKernel(image=True))
+    with Farm(tmp_path, {**site.environment(), "KDRIVER_QEMU": "qemu-that-is-not-there"}) as farm:
+        farm.worker("one", "-j", "1")
+        assert verify(farm, driver_source(tmp_path), "--json") == ExitCode.SOME_FAILED
+        said = capsys.readouterr().err.splitlines()
+    assert said == [
+        f"kdriver: cluster {farm.address}: none of its workers has QEMU to boot with",
+        "  hint: Install it on a worker's machine (Debian: apt install qemu-system-x86), and start that worker again.",
+    ]
+    assert not site.artifacts()
