@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 from builder.failure import Failure, StepError
@@ -26,12 +27,19 @@ def build_check(source: DriverSource, *, executor: Executor | None = None) -> tu
     """The files that a guest gets in /check, in the order of driver.toml; empty where it names none.
 
     Raises StepError when a command fails or makes no such file, ConfigError for a program that a guest, which has no
-    libraries, cannot start.
+    libraries, cannot start, and for two files of one name.
     """
     driver = source.foreign
     if driver is None or not driver.check_files:
         return ()
     gccs = find_gccs()
+    names = Counter(Path(name).name for name in driver.check_files)
+    twice = next((name for name, count in names.items() if count > 1), "")
+    if twice:
+        raise ConfigError(
+            f"driver.toml: check.files names two files called {twice}; all stand in /check of the guest",
+            hint="Give each file of check.files a name of its own.",
+        )
     if driver.check_commands and not gccs:
         raise StepError(Failure.TOOLCHAIN, "no gcc is installed", hint="apt-get install gcc make")
     compiler = gccs[-1] if gccs else Compiler("gcc", (0, 0), "no gcc")

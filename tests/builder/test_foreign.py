@@ -158,3 +158,14 @@ def test_a_check_that_needs_libraries_is_refused(tmp_path: Path, monkeypatch: py
     with pytest.raises(ConfigError) as caught:
         build_check(load_source(write(tmp_path, MODULE + check)))
     assert "shared libraries" in caught.value.message and "-static" in (caught.value.hint or "")
+
+
+def test_two_check_files_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KDRIVER_CACHE", str(tmp_path / "cache"))
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "check").write_text(f"#!/bin/{name}\n")
+    check = '[check]\nfiles = ["one/check", "two/check"]\n'
+    with pytest.raises(ConfigError) as caught:
+        build_check(load_source(write(tmp_path, MODULE + check)))
+    assert caught.value.message.startswith("driver.toml: check.files names two files called check")
