@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import logging
+import os
 import sys
 from typing import Any
 
@@ -52,6 +53,12 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, help_text) for name, (_, help_text) in COMMANDS.items()])
 
 
+_OF_PATHS = frozenset((
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP,
+))  # fmt: skip
+"""What is wrong with a path that a person named, or with rights on it; other faults of the system are bugs."""
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(VERSION, prog_name="kdriver")
 @click.option("-v", "--verbose", count=True, help="Say more on stderr; twice for debugging.")
@@ -94,13 +101,21 @@ def run(argv: list[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("kdriver: stopped", err=True)
         return 130
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        place = f"{error.filename}: " if error.filename else ""
-        click.echo(f"kdriver: {place}no space left to write to", err=True)
-        click.echo("  hint: Free space in the cache (KDRIVER_CACHE), in TMPDIR, and where the output goes.", err=True)
+    except BrokenPipeError:  # who read it has seen enough; what Python still flushes at its end goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(ExitCode.SOME_FAILED)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            place = f"{error.filename}: " if error.filename else ""
+            click.echo(f"kdriver: {place}no space left to write to", err=True)
+            hint = "Free space in the cache (KDRIVER_CACHE), in TMPDIR, and where the output goes."
+            click.echo(f"  hint: {hint}", err=True)
+            return int(ExitCode.SOME_FAILED)
+        if not error.filename or error.errno not in _OF_PATHS:
+            raise
+        click.echo(f"kdriver: {os.fsdecode(error.filename)}: {error.strerror}", err=True)
+        click.echo("  hint: Name a file or folder that is there and that you may read or write.", err=True)
+        return int(ExitCode.USAGE)
     return int(result) if isinstance(result, int) else int(ExitCode.DONE)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 
 from kdriver import cli
 from kdriver.core.errors import ExitCode
+from tests.fakes.tiny_kernel import TinyKernel, write_index
 
 ACTING = ("index update", "build", "verify", "cache prune", "repo init", "publish", "load", "unload")
 """Commands that change something and end: each can say what it would do."""
@@ -125,6 +127,38 @@ def test_a_full_disk_behind_stdout_is_one_line_with_a_hint() -> None:
         "kdriver: no space left to write to",
         "  hint: Free space in the cache (KDRIVER_CACHE), in TMPDIR, and where the output goes.",
     ]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["coverage", "--markdown", "{file}/below/a/file.md"], id="markdown"),
+        pytest.param(["coverage", "--html", "{file}/below/a/file.html"], id="html"),
+        pytest.param(["build", "--kernel", "x", "--junit", "{file}/below/a/file.xml"], id="junit"),
+    ],
+)
+def test_a_folder_that_cannot_be_is_one_line_with_a_hint(words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    program = [word.format(file=tmp_path / "file") for word in words]
+    site = {"KDRIVER_CACHE": str(tmp_path / "cache"), "KDRIVER_INDEX": str(tmp_path / "index")}
+    if words[0] == "build":
+        write_index(tmp_path / "index", TinyKernel(release="x").packages(tmp_path))
+        program[2] = "debian/x86_64/x/1.2.3-1"
+        site["KDRIVER_CLANG"] = "clang-that-is-not-there"
+    done = subprocess.run(
+        [sys.executable, "-m", "kdriver", *program], capture_output=True, text=True, env={**os.environ, **site}
+    )
+    assert done.returncode == ExitCode.USAGE, done.stderr
+    assert "Traceback" not in done.stderr
+    said = done.stderr.splitlines()[-2:]
+    assert said[0].startswith(f"kdriver: {tmp_path / 'file'}") and said[0].endswith(": Not a directory")
+    assert said[1] == "  hint: Name a file or folder that is there and that you may read or write."
+
+
+def test_a_reader_that_has_seen_enough_is_no_traceback() -> None:
+    command = f"{sys.executable} -m kdriver events list --json | head -c 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[", "")
 
 
 def test_unknown_event_is_one_line_with_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
