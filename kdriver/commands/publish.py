@@ -40,6 +40,11 @@ KINDS = [str(kind) for kind in DriverKind]
     is_flag=True,
     help="Publish what passed by other cases, on another image or by another policy of the verifier, too.",
 )
+@click.option(
+    "--allow-refused",
+    is_flag=True,
+    help="End with 0 although drivers were refused, for a CI whose verification told of them before.",
+)
 @click.option("--dry-run", "-n", is_flag=True, help="Say what would be published.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
@@ -54,6 +59,7 @@ def command(
     include_unverified: bool,
     include_unauthenticated: bool,
     include_void: bool,
+    allow_refused: bool,
     dry_run: bool,
     as_json: bool,
 ) -> int:
@@ -63,7 +69,8 @@ def command(
     it is about; run `kdriver verify --changed` then.
 
     Without --distro and --kernel: everything that was built. Killed at any moment, the repository stays valid; what was
-    published before stays. The exit status is 1 when a driver was refused, 5 when it was the only one.
+    published before stays. The exit status is 1 when a driver was refused, 5 when it was the only one,
+    0 with --allow-refused.
 
     \b
     Examples:
@@ -97,6 +104,8 @@ def command(
     )
     _print(steps, repo, dry_run, as_json)
     refused = [step for step in steps if step.action is Action.REFUSED]
+    if allow_refused:
+        return int(ExitCode.DONE)
     if refused and len(steps) == 1:
         return int(ExitCode.VERIFICATION)
     return int(ExitCode.SOME_FAILED if refused else ExitCode.DONE)

@@ -82,6 +82,8 @@ def test_one_of_several_that_failed_gives_status_1_and_the_rest_is_published(
     assert desk.publish("--json") == 1
     rows = json.loads(capsys.readouterr().out)
     assert [(row["kind"], row["outcome"]) for row in rows] == [("kmod", "refused"), ("bpf", "published")]
+    assert desk.publish("--allow-refused") == 0
+    assert "refused" in capsys.readouterr().out
 
 
 def test_a_dry_run_says_what_would_be(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
