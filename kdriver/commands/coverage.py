@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from kdriver.core.kernel import Kernel
     from kdriver.verifier.coverage import Cell, Coverage
     from kdriver.verifier.journal import Told
+    from kdriver.verifier.runs import Run
 
 _REASON_SHOWN = 60
+_RUNS_SHOWN = 5
 
 
 @click.command(name="coverage")
@@ -98,7 +100,7 @@ def command(
         tried_only=tried_only,
         distros=[row.id for row in select_rows(rows, distro)] if distro else (),
     )
-    _write(coverage, html, markdown, since)
+    _write(coverage, html, markdown, since, here=not no_cache)
     if as_json:
         print_json(coverage.to_json())
     elif html is None and markdown is None:
@@ -144,7 +146,7 @@ def _indexed() -> tuple[Kernel, ...]:
         return ()
 
 
-def _write(coverage: Coverage, html: Path | None, markdown: Path | None, since: str | None) -> None:
+def _write(coverage: Coverage, html: Path | None, markdown: Path | None, since: str | None, *, here: bool) -> None:
     from kdriver.verifier.coverage_page import render_markdown, write_html
 
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC") + (f" from the verdicts since {since}" if since else "")
@@ -153,8 +155,19 @@ def _write(coverage: Coverage, html: Path | None, markdown: Path | None, since: 
         click.echo(f"kdriver: wrote {html}", err=True)
     if markdown is not None:
         markdown.parent.mkdir(parents=True, exist_ok=True)
-        markdown.write_text(render_markdown(coverage, made=made))
+        markdown.write_text(render_markdown(coverage, made=made, runs=_runs(coverage, since) if here else ()))
         click.echo(f"kdriver: wrote {markdown}", err=True)
+
+
+def _runs(coverage: Coverage, since: str | None) -> list[Run]:
+    """The last batches that verdicts which count can come of."""
+    from kdriver.verifier.runs import read_runs
+
+    dates = [cell.now.verdict.date for row in coverage.rows for cell in row.cells if cell.now]
+    if not dates:
+        return []
+    runs = [run for run in read_runs(since or "") if run.kernels > 1 and run.ended >= min(dates)]
+    return runs[-_RUNS_SHOWN:]
 
 
 def _print(coverage: Coverage, *, every: bool) -> None:

@@ -82,13 +82,15 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class KernelRow:
-    """A kernel. distro: id of its row in the table of distributions, OUTSIDE without one."""
+    """A kernel. distro: id of its row in the table of distributions, OUTSIDE without one. flavour: the last part of its
+    release, where the index says so."""
 
     key: str
     distro: str
     release: str
     package_version: str
     cells: tuple[Cell, ...]
+    flavour: str = ""
 
     @property
     def date(self) -> str:
@@ -262,6 +264,7 @@ def _row(
         kernel.release if kernel is not None else words[1] if len(words) > 1 else key,
         kernel.package_version if kernel is not None else "/".join(words[2:]) or family,
         tuple(Cell(kind, _history(histories.get(str(kind), [])), digest) for kind in kinds),
+        kernel.flavour if kernel is not None and kernel.release.endswith(f"-{kernel.flavour}") else "",
     )
 
 

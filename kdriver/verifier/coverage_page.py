@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -12,6 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from kdriver.core.paths import source_dir
 from kdriver.core.verdict import Outcome
 from kdriver.verifier.coverage import Cell, Coverage, KernelRow, count
+from kdriver.verifier.coverage_lines import build_rows, count_lines, flavours_of, open_reasons
+from kdriver.verifier.runs import Run
 
 HTML = "coverage/index.html.j2"
 MARKDOWN = "coverage/coverage.md.j2"
@@ -29,12 +31,19 @@ def render_html(coverage: Coverage, logs: Mapping[Path, str], *, made: str) -> s
     )
 
 
-def render_markdown(coverage: Coverage, *, made: str) -> str:
-    """The document."""
+def render_markdown(coverage: Coverage, *, made: str, runs: Sequence[Run] = ()) -> str:
+    """The document: by line of the kernel, then each build with its flavours. runs: that the verdicts come of."""
+    lines = {
+        "lines": count_lines(coverage),
+        "open": open_reasons(coverage),
+        "builds": build_rows,
+        "flavours": flavours_of,
+        "runs": runs,
+    }
     return (
         _environment(autoescape=False)
         .get_template(MARKDOWN)
-        .render(coverage=coverage, made=made, summary=count(coverage.rows), **_vocabulary(coverage))
+        .render(coverage=coverage, made=made, summary=count(coverage.rows), **lines, **_vocabulary(coverage))
     )
 
 
@@ -96,6 +105,7 @@ def _environment(*, autoescape: bool) -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["cell"] = _table_cell
+    environment.filters["code"] = "`{}`".format
     return environment
 
 

@@ -16,6 +16,7 @@ from kdriver.verifier.coverage_page import render_html, render_markdown, write_h
 from kdriver.verifier.coverage_sources import read_folder, read_here
 from kdriver.verifier.journal import append_journal, journal_path, read_journal
 from kdriver.verifier.records import write_verdict
+from kdriver.verifier.runs import Run
 from tests.fakes.published import Published, candidate, kernel
 from tests.fakes.verdicts import TITLES, indexed, told
 
@@ -199,7 +200,30 @@ def test_the_document_has_a_row_for_each_kernel_and_each_failure() -> None:
     text = render_markdown(make_coverage([told(OLD), failed], [OLD, NEW], KINDS, titles=TITLES), made="today")
     assert "| Debian 12 (bookworm) | 2 | 1 | 1 | 4 | 4 |" in text
     assert "| `6.12.1-amd64` 1-1 | kmod | events | pointers: bind of thread 4: a\\|b expected | 2026-11-20 |" in text
-    assert f"| `6.1.0-9-amd64` | 1-1 | passed | not verified | not verified | 2571 | 2026-11-20 | {NEVER} |" in text
+    assert "| `6.1.0-9` | 1-1 | kmod passed, bpf and core not verified | 2571 | 2026-11-20 |" in text
+    assert f"| never tried | {NEVER} | 4 | `6.12.1`, `6.1.0-9` |" in text
+    assert "| 6.12 | 1 | 0 | 0 | 0 | 1 | 2 |" in text and "| 6.1 | 1 | 1 | 0 | 0 | 0 | 2 |" in text
+
+
+def test_the_document_has_a_row_for_the_flavours_of_a_build_and_each_reason_once() -> None:
+    names = ("6.1.0-9", "6.1.0-8")
+    rows = [indexed(f"{name}-amd64") for name in names]
+    rows += [replace(indexed(f"{name}-rt-amd64"), flavour="rt-amd64") for name in names]
+    refused = [
+        told(one, kind, Outcome.NOT_VERIFIED, reason=f"not built: {one.release}.deb: none has it: http://x.example/")
+        for one in rows[2:]
+        for kind in ("kmod", "bpf")
+    ]
+    passed = [told(one, kind) for one in rows[:2] for kind in ("kmod", "bpf", "core")]
+    run = Run("2026-11-20T16:05:00Z", "2026-11-20T16:55:00Z", 4, 2, 2, 3000.0, 5700.0, "0.1.0")
+    coverage = make_coverage([*passed, *refused], rows, KINDS, titles=TITLES, tried_only=True)
+    text = render_markdown(coverage, made="today", runs=[run])
+    both = "kmod and bpf and core not verified"
+    assert both not in text, "what all kinds say is said in a word"
+    assert "| kernel | package | amd64 | rt-amd64 | events | date |" in text
+    assert "| `6.1.0-9` | 1-1 | passed | not verified | 2571 | 2026-11-20 |" in text
+    assert "| build | not built: KERNEL.deb: none has it | 4 | `6.1.0-9`, `6.1.0-8` |" in text
+    assert "| 2026-11-20 16:05 | 4 | 2 | 2 | 50.0 min | 95.0 min |" in text
 
 
 def test_logs_come_along_with_the_page(tmp_path: Path) -> None:
