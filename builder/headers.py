@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import logging
 import re
 import shutil
 import tempfile
@@ -16,9 +17,12 @@ from pathlib import Path, PurePosixPath
 
 from builder.evidence import Evidence, Needs, read_evidence, read_needs
 from builder.failure import Failure, StepError
-from builder.keep import touch
+from builder.keep import memory_folder, touch
+from builder.memory import room_in_memory
 from kdriver.core.artifact import Input
 from kdriver.core.kernel import Kernel, Package, PackageRole
+
+logger = logging.getLogger(__name__)
 
 _ROLES = (PackageRole.HEADERS, PackageRole.HEADERS_COMMON, PackageRole.KBUILD)
 _LAYOUT = "2"
@@ -59,8 +63,8 @@ def header_digest(packages: tuple[Package, ...]) -> str:
 
 
 def prepare_headers(kernel: Kernel, cache: Path, fetch: Fetcher, unpack: Unpacker) -> HeaderTree:
-    """The unpacked headers of a kernel, in `cache`/<digest>; unpacked now when they are not there yet. A kernel whose
-    release is not known yet (empty) takes that of its headers.
+    """The unpacked headers of a kernel, in `cache`/<digest> or in memory; unpacked now when they are not there yet. A
+    kernel whose release is not known yet (empty) takes that of its headers.
 
     Raises StepError (headers) when the packages do not hold what a build needs, and what fetch and unpack raise.
     A process that is killed leaves only a hidden folder, never a tree that looks whole.
@@ -69,11 +73,11 @@ def prepare_headers(kernel: Kernel, cache: Path, fetch: Fetcher, unpack: Unpacke
     if not packages:
         raise StepError(Failure.HEADERS, f"{kernel.key}: the index knows no header packages of this kernel")
     digest = header_digest(packages)
-    home = cache / digest[:32]
-    with _locked(cache / f".{home.name}.lock"):
-        if not _is_whole(home):
+    with _locked(cache / f".{digest[:32]}.lock"):
+        home = _whole_home(cache, digest)
+        if home is None:
             files = [fetch(kernel, package) for package in packages]
-            _unpack_to(home, files, _KEPT_ARCH.get(kernel.arch, ()), unpack)
+            home = _unpack(cache, digest[:32], files, _KEPT_ARCH.get(kernel.arch, ()), unpack)
         touch(home)
         facts = json.loads((home / _FACTS).read_text())
         if "needs" not in facts:  # an older kdriver unpacked it
@@ -97,8 +101,8 @@ def prepare_headers(kernel: Kernel, cache: Path, fetch: Fetcher, unpack: Unpacke
 def kept_build_dir(kernel: Kernel, cache: Path) -> Path | None:
     """The folder that `make -C` gets, of headers that were unpacked before; None where they were not."""
     packages = header_packages(kernel)
-    home = cache / header_digest(packages)[:32]
-    if not packages or not _is_whole(home):
+    home = _whole_home(cache, header_digest(packages)) if packages else None
+    if home is None:
         return None
     return home / "tree" / str(json.loads((home / _FACTS).read_text())["build_dir"])
 
@@ -122,6 +126,31 @@ def mend_makefile(text: str, root: Path) -> str:
     Debian's is one or two lines such as `include /usr/src/linux-headers-6.1.0-56-common/Makefile`.
     """
     return re.sub(r"(?<![\w./-])/usr/(src|lib/linux-kbuild)", lambda found: f"{root}/usr/{found[1]}", text)
+
+
+def _whole_home(cache: Path, digest: str) -> Path | None:
+    """Where a header set is unpacked, on disk or in memory."""
+    homes = (folder / digest[:32] for folder in (cache, memory_folder(cache.parent)))
+    return next((home for home in homes if _is_whole(home)), None)
+
+
+def _unpack(cache: Path, name: str, files: list[Path], architectures: tuple[str, ...], unpack: Unpacker) -> Path:
+    """Unpack in memory where there is room, else on disk; the tree's home. The caller holds the tree's lock, so that
+    what is half unpacked is of a process that was killed."""
+    for folder in (cache, memory_folder(cache.parent)):
+        for left in folder.glob(f".{name}.*"):
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+    memory = room_in_memory(cache.parent)
+    if memory is not None:
+        try:
+            _unpack_to(memory / name, files, architectures, unpack)
+        except OSError as error:  # others were quicker to take the room
+            logger.debug("%s: no room in memory: %s", name, error)
+        else:
+            return memory / name
+    _unpack_to(cache / name, files, architectures, unpack)
+    return cache / name
 
 
 def _unpack_to(home: Path, files: list[Path], architectures: tuple[str, ...], unpack: Unpacker) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import re
 import shutil
@@ -37,6 +38,8 @@ _STORES: dict[str, str] = {
 }
 """The stores that are pruned, and what their items are. Verdicts are evidence and small; logs are what people read; the
 guests' kernels are the verifier's, which holds no lock here."""
+IN_MEMORY = "headers in memory"
+SHM = Path("/dev/shm")
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -119,12 +122,29 @@ def _locked_file(folder: Path, stack: contextlib.ExitStack) -> Path:
 
 def list_items(cache: Path) -> tuple[Item, ...]:
     """Everything that can be pruned, the longest unused first."""
+    found = [item for store, pattern in _STORES.items() for item in _list_store(store, cache / store, pattern)]
+    return tuple(sorted([*found, *memory_items(cache)], key=lambda item: (item.used, item.path)))
+
+
+def memory_folder(cache: Path) -> Path:
+    """Where header trees of a cache are in memory, whether or not any is: a folder of this user's alone, and of it one
+    for each cache. builder.memory says which go there."""
+    digest = hashlib.sha256(str(cache).encode()).hexdigest()
+    return SHM / f"kdriver-{os.getuid()}" / digest[:16]
+
+
+def memory_items(cache: Path) -> tuple[Item, ...]:
+    """The header trees that a cache has in memory."""
+    return _list_store(IN_MEMORY, memory_folder(cache), _STORES["headers"])
+
+
+def _list_store(store: str, folder: Path, pattern: str) -> tuple[Item, ...]:
     found = []
-    for store, pattern in _STORES.items():
-        for path in (cache / store).glob(pattern):
-            with contextlib.suppress(OSError):  # another process took it, or it is another user's
+    for path in folder.glob(pattern):
+        with contextlib.suppress(OSError):  # another process took it, or it is another user's
+            if store != IN_MEMORY or path.is_dir():
                 found.append(Item(store, path, size_of(store, path), path.stat().st_mtime))
-    return tuple(sorted(found, key=lambda item: (item.used, item.path)))
+    return tuple(found)
 
 
 def prune(
@@ -136,7 +156,7 @@ def prune(
     left = sum(item.size_bytes for item in items)
     gone: list[Item] = []
     kept = 0
-    started = _oldest_start(cache)
+    started = oldest_start(cache)
     for item in items:
         too_old = max_age_s is not None and moment - item.used > max_age_s
         if not too_old and (limit_bytes is None or left <= limit_bytes):
@@ -149,7 +169,7 @@ def prune(
     return Pruned(tuple(gone), kept, left)
 
 
-def _oldest_start(cache: Path) -> float:
+def oldest_start(cache: Path) -> float:
     """When the oldest running build began; infinite when none runs. What a killed one left is removed."""
     oldest = float("inf")
     for path in (cache / _RUNNING).glob("build-*"):
@@ -169,23 +189,28 @@ def _oldest_start(cache: Path) -> float:
 def used_by_others(cache: Path) -> bool:
     """Whether another process's build or verification runs on this cache."""
     mine = f"build-{os.getpid()}-"
-    _oldest_start(cache)  # removes what killed ones left
+    oldest_start(cache)  # removes what killed ones left
     return any(not path.name.startswith(mine) for path in (cache / _RUNNING).glob("build-*"))
 
 
 def take_out(cache: Path, item: Item) -> bool:
     """Take an item out, first of sight and then of the disk; False when somebody uses it now, or it is another user's.
     A header tree is taken under the lock that builds hold while they look for it."""
-    lock = item.path.with_name(f".{item.path.name}.lock")
+    lock = cache / "headers" / f".{item.path.name}.lock"
     aside: Path | None = None
     try:
         with contextlib.ExitStack() as stack:
-            if item.store == "headers":
+            if item.store in ("headers", IN_MEMORY):
+                lock.parent.mkdir(parents=True, exist_ok=True)
                 file = stack.enter_context(lock.open("w"))
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if item.path.stat().st_mtime != item.used or any(item.path.glob("*.part")):
                 return False
-            aside = Path(tempfile.mkdtemp(prefix=".pruned-", dir=cache / item.store))
+            aside = Path(
+                tempfile.mkdtemp(
+                    prefix=".pruned-", dir=item.path.parent if item.store == IN_MEMORY else cache / item.store
+                )
+            )
             item.path.rename(aside / "item")
         return True
     except OSError:
@@ -197,7 +222,7 @@ def take_out(cache: Path, item: Item) -> bool:
 
 def size_of(store: str, path: Path) -> int:
     """Of an item. A header tree has ten thousand files and never changes: its size is noted beside them."""
-    if store != "headers":
+    if store not in ("headers", IN_MEMORY):
         return _size(path)
     noted = path / "size"
     with contextlib.suppress(OSError, ValueError):

@@ -68,6 +68,7 @@ def plan_circumstances(folder: Path, *, namespaces: bool, other_user: bool, umas
         "PYTHONDONTWRITEBYTECODE": "1",
         # Its downloads are this cache's, which other builds use: nothing of them is its to take out.
         "KDRIVER_CACHE_LIMIT": "1000000T",
+        "KDRIVER_HEADERS_MEMORY": "0",
         "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
     }
     return Circumstances(tuple(prefix), environment, tuple(differs))

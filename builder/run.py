@@ -20,6 +20,7 @@ from builder.bench import Bench, StepListener
 from builder.choice import ExecutorName, Toolchains, make_toolchains
 from builder.failure import Failure, StepError
 from builder.keep import build_running, cache_limit, prune
+from builder.memory import give_up
 from builder.one import build_one
 from builder.plan import BuildPlan
 from builder.remembered import Remembered
@@ -133,6 +134,7 @@ def open_batch(
         )
     try:
         _sweep(cache)
+        give_up(cache)
         generated = render_headers(source, cache / "generated")
     except OSError as error:
         raise _of_the_system(error) from error
@@ -142,6 +144,7 @@ def open_batch(
     bench = Bench(cache, source, generated, toolchains, force=options.force, on_step=listener, mirrors=options.mirrors)
     with build_running(cache):
         yield Batch(plans, bench, build, options, toolchains.stop if cluster is None else cluster.stop)
+    give_up(cache)
 
 
 def run_builds(

@@ -8,6 +8,9 @@ from collections import Counter
 
 import pytest
 
+# Header trees of the caches that tests make and leave would stay in memory; the test of that says so itself.
+os.environ.setdefault("KDRIVER_HEADERS_MEMORY", "0")
+
 
 class RequiredMarkers:
     """Fails a run in which no test of a required marker passed.

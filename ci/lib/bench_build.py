@@ -140,17 +140,19 @@ def scratch_cache() -> Iterator[Path]:
     downloads = cache_dir() / "downloads"
     memory = Path("/dev/shm")
     roomy = memory.is_dir() and shutil.disk_usage(memory).free > _NEEDED_BYTES
-    before = os.environ.get("KDRIVER_CACHE")
+    mine = {"KDRIVER_CACHE": "", "KDRIVER_HEADERS_MEMORY": "0"}  # all of it is in memory
+    before = {name: os.environ.get(name) for name in mine}
     with tempfile.TemporaryDirectory(prefix="kdriver-bench-", dir=memory if roomy else None) as name:
         downloads.mkdir(parents=True, exist_ok=True)
         (Path(name) / "downloads").symlink_to(downloads)
-        os.environ["KDRIVER_CACHE"] = name
+        os.environ.update({**mine, "KDRIVER_CACHE": name})
         try:
             yield Path(name)
         finally:
-            os.environ.pop("KDRIVER_CACHE")
-            if before is not None:
-                os.environ["KDRIVER_CACHE"] = before
+            for variable, value in before.items():
+                os.environ.pop(variable)
+                if value is not None:
+                    os.environ[variable] = value
 
 
 def measure(kernels: Sequence[Kernel], source: DriverSource, cache: Path, jobs: int) -> Measured:

@@ -23,7 +23,9 @@ def show(as_json: bool) -> int:
     """Say how much of what the cache holds, and when the oldest of it was used.
 
     Everything in the cache can be made again. It is kept below the size in KDRIVER_CACHE_LIMIT (50 GB where that is not
-    set): a build that made something takes out the longest unused at its end.
+    set): a build that made something takes out the longest unused at its end. Kernel headers are unpacked to memory
+    (/dev/shm) where there is room: an eighth of what is available, 2 GB at most, or KDRIVER_HEADERS_MEMORY (0: never).
+    They are given up after a day without use, or when memory becomes scarce.
 
     \b
     Examples:
