@@ -94,7 +94,7 @@ int kd_bpf_prepare_selection(struct kd_bpf_driver *driver);
 int kd_bpf_select(struct kd_driver *base, unsigned int slot, bool on);
 int kd_bpf_select_call(struct kd_driver *base, unsigned int number, bool on);
 void kd_bpf_detach(struct kd_driver *base);
-/* Do without the event that a refused program belongs to. False when it belongs to none. */
+/* Do without the events that a refused program belongs to. False when it belongs to none. */
 bool kd_bpf_refuse(struct kd_bpf_driver *driver, const char *program, const char *why);
 /* Runs of programs that the kernel skipped. */
 void kd_bpf_count_missed(const struct kd_bpf_driver *driver, struct kd_counts *counts);

@@ -113,11 +113,17 @@ static struct bpf_program *program_of(const struct kd_bpf_driver *driver, enum k
 	return bpf_object__find_program_by_name(driver->object, name);
 }
 
+/* Events that capture the same share programs, but for each event's first. */
+static void fill_name(char *name, size_t size, unsigned int slot, unsigned int part)
+{
+	snprintf(name, size, "kd_f_%s_%u", kd_event(kd_event(slot)->owners[part])->name, part);
+}
+
 static struct bpf_program *fill_program(const struct kd_bpf_driver *driver, unsigned int slot, unsigned int part)
 {
 	char name[80];
 
-	snprintf(name, sizeof(name), "kd_f_%s_%u", kd_event(slot)->name, part);
+	fill_name(name, sizeof(name), slot, part);
 	return bpf_object__find_program_by_name(driver->object, name);
 }
 
@@ -164,7 +170,8 @@ int kd_bpf_choose_programs(struct kd_bpf_driver *driver)
 			program = fill_program(driver, slot, part);
 			if (!program)
 				continue; /* see kd_bpf_note_unavailable */
-			bpf_program__set_autoload(program, load_event(driver, slot));
+			if (load_event(driver, slot))
+				bpf_program__set_autoload(program, true);
 			bpf_program__set_type(program, type_of(driver, point_of(slot)));
 		}
 	}
@@ -440,17 +447,20 @@ void kd_bpf_note_unavailable(struct kd_bpf_driver *driver)
 
 bool kd_bpf_refuse(struct kd_bpf_driver *driver, const char *program, const char *why)
 {
-	unsigned int slot;
-	char stem[80];
+	unsigned int slot, part;
+	bool found = false;
+	char name[80];
 
 	for (slot = 0; slot < KD_SLOTS; slot++) {
-		snprintf(stem, sizeof(stem), "kd_f_%s_", kd_event(slot)->name);
-		if (strncmp(program, stem, strlen(stem)) != 0 || !strchr("0123456789", program[strlen(stem)]))
-			continue;
-		driver->refused[slot] = strdup(why);
-		return true;
+		for (part = 0; part < kd_event(slot)->parts; part++) {
+			fill_name(name, sizeof(name), slot, part);
+			if (strcmp(program, name) != 0)
+				continue;
+			driver->refused[slot] = strdup(why);
+			found = true;
+		}
 	}
-	return false;
+	return found;
 }
 
 /*

@@ -17,6 +17,7 @@
 #define KD_HEADER 26
 #define KD_PARAMS_MAX 40
 #define KD_HEAD_MAX (KD_HEADER + 2 * KD_PARAMS_MAX + 2)
+#define KD_HEAD_MASK 0x7f /* what a program that goes on with a block knows of where its values begin */
 #define KD_REGS_SAVED 11
 
 #include "kd_shared.h"
@@ -36,6 +37,8 @@ struct kd_state {
 	u32 snaplen;
 	u32 with_enter_time;
 	u32 unreadable;
+	u32 values; /* where they begin in the block, for the parts of an event after its first */
+	u32 tail; /* index of the event's first program in its array, for the same */
 	u64 forgotten; /* see kd_forget() */
 	u64 vector[32]; /* see kd_vector_area() */
 	u64 saved[KD_REGS_SAVED]; /* see kd_set_args() */
@@ -50,7 +53,7 @@ struct {
 
 /* Where a block is built that is handed over whole; as many as there are states. */
 struct kd_scratch {
-	u8 block[KD_BLOCK_MASK + 1 + KD_CHUNK_MAX + KD_HEAD_MAX];
+	u8 block[KD_BLOCK_MASK + 1 + KD_CHUNK_MAX + KD_HEAD_MASK + 1];
 };
 
 struct {

@@ -45,11 +45,11 @@ static KD_INLINE u8 *kd_values(struct kd_state *s, u8 *block, u32 nparams)
 	return block + KD_HEADER + 2 * nparams + 2 * more;
 }
 
-static KD_INLINE void kd_resume(struct kd_fill *c, struct kd_state *s, u8 *block, u32 nparams)
+static KD_INLINE void kd_resume(struct kd_fill *c, struct kd_state *s, u8 *block, u8 *values)
 {
 	c->state = s;
 	c->block = block;
-	c->values = kd_values(s, block, nparams);
+	c->values = values;
 	c->snaplen = s->snaplen;
 }
 
@@ -62,27 +62,39 @@ static KD_INLINE int kd_begin(struct kd_fill *c, u32 context, u16 id, u32 nparam
 
 	if (!s || !block)
 		return -ENOSPC;
-	kd_resume(c, s, block, nparams);
+	kd_resume(c, s, block, kd_values(s, block, nparams));
 	c->off = 0;
 	c->param = 0;
 	kd_head(c, id, nparams);
 	return 0;
 }
 
+/* Before another program goes on with the block. */
 static KD_INLINE void kd_pause(struct kd_fill *c)
 {
 	c->state->off = c->off;
 }
 
-static KD_INLINE int kd_continue(struct kd_fill *c, u32 context, u32 nparams, u32 first)
+/* The same in an event's first part. Those after it may be shared with other events, and find here what is this one's own. */
+static KD_INLINE void kd_pause_first(struct kd_fill *c, u32 nparams, u32 tail)
+{
+	kd_pause(c);
+	c->state->values = KD_HEADER + 2 * nparams + 2 * c->state->with_enter_time;
+	c->state->tail = tail;
+}
+
+static KD_INLINE int kd_continue(struct kd_fill *c, u32 context, u32 first)
 {
 	u32 key = kd_own_key(context);
 	struct kd_state *s = bpf_map_lookup_elem(&kd_state, &key);
 	u8 *block = kd_block_of(key);
+	u64 values;
 
 	if (!s || !block)
 		return -ENOSPC;
-	kd_resume(c, s, block, nparams);
+	values = s->values;
+	asm volatile("%0 &= 0x7f" : "+r"(values)); /* KD_HEAD_MASK */
+	kd_resume(c, s, block, block + values);
 	c->off = s->off;
 	c->param = first;
 	return 0;
@@ -135,7 +147,7 @@ static KD_INLINE int kd_begin_fixed(struct kd_fill *c, u32 context, u16 id, u32 
 		s->counters[KD_COUNTER_DROPS_BUFFER] += 1;
 		return -ENOSPC;
 	}
-	kd_resume(c, s, block, nparams);
+	kd_resume(c, s, block, kd_values(s, block, nparams));
 	c->off = 0;
 	c->param = 0;
 	kd_head(c, id, nparams);

@@ -66,23 +66,58 @@ class Part:
     last: bool
 
 
-def plan_parts(event: Event, budget: int = PART_BUDGET) -> tuple[Part, ...]:
-    """Cut an event's parameters into programs that each stay within the budget."""
+def plan_parts(event: Event, budget: int = PART_BUDGET, cuts: frozenset[int] = frozenset()) -> tuple[Part, ...]:
+    """Cut an event's parameters into programs that each stay within the budget, and before the parameters `cuts`."""
     groups: list[list[Param]] = [[]]
     spent = 0
-    for param in event.params:
+    for index, param in enumerate(event.params):
         price = cost(parse_expression(param.capture)) + 15
-        if groups[-1] and spent + price > budget:
+        if groups[-1] and (spent + price > budget or index in cuts):
             groups.append([])
             spent = 0
         groups[-1].append(param)
         spent += price
+    if len(event.params) in cuts:
+        groups.append([])
     parts = []
     first = 0
     for index, group in enumerate(groups):
         parts.append(Part(index, first, tuple(group), index == len(groups) - 1))
         first += len(group)
     return tuple(parts)
+
+
+def plan_cuts(catalogue: Catalogue) -> dict[str, frozenset[int]]:
+    """Where the long events must be cut so that what two of them capture alike can be one program, by their names: an
+    event that is one program alone, or like no other, has no cut."""
+    long = [event for event in catalogue.events if len(plan_parts(event)) > 1]
+    return {
+        event.name: frozenset(
+            cut
+            for other in long
+            if other is not event and other.captured_at == event.captured_at
+            for cut in _cuts_between(event, other)
+        )
+        for event in long
+    }
+
+
+def _cuts_between(event: Event, other: Event) -> set[int]:
+    """Indexes of `event` at which what is alike in both begins or ends. The first part is never shared: it says which
+    event it is."""
+    count = max(len(event.params), len(other.params))
+    alike = [
+        index < min(len(event.params), len(other.params)) and _same(event.params[index], other.params[index])
+        for index in range(count)
+    ]
+    if 2 * sum(alike) < count:
+        return set()
+    first = next(index for index in range(1, count) if alike[index])
+    return {first} | {index for index in range(first + 1, count) if alike[index] != alike[index - 1]}
+
+
+def _same(one: Param, other: Param) -> bool:
+    return (one.type, one.capture) == (other.type, other.capture)
 
 
 def fixed_bytes(event: Event) -> int:
@@ -128,20 +163,26 @@ def _values(catalogue: Catalogue) -> dict[str, Any]:
     tails: dict[str, int] = {}
     counts = dict.fromkeys((*_ARRAYS.values(), _TASK_ARRAY), 0)
     rows = []
-    for event in catalogue.events:
+    cuts = plan_cuts(catalogue)
+    owners: dict[object, int] = {}
+    parts_max = 0
+    for slot, event in enumerate(catalogue.events):
         where, _, what = event.captured_at.partition(":")
         array = _TASK_ARRAY if what == "sched_process_exit" else _ARRAYS[where]
-        parts = plan_parts(event)
+        parts = plan_parts(event, cuts=cuts.get(event.name, frozenset()))
+        parts_max = max(parts_max, len(parts))
         tails[event.name] = counts[array]
         counts[array] += len(parts)
         rows.append(
             {
                 "event": event,
+                "slot": slot,
                 "where": where,
                 "array": array,
                 "section": "kprobe/kd_fill" if where == "kprobe" else "raw_tp/kd_fill",
                 "tail": tails[event.name],
                 "parts": parts,
+                "owners": [owners.setdefault(_program_key(event, array, part), slot) for part in parts],
                 "fixed": fixed_bytes(event) if len(parts) == 1 else 0,
                 "subcall": not _SUBCALLS.isdisjoint(event.calls),
                 "hooks": _HOOKS.get(what, ()),
@@ -153,6 +194,7 @@ def _values(catalogue: Catalogue) -> dict[str, Any]:
         "rows": rows,
         "calls": {arch: _calls(catalogue, arch, "exit") for arch in ARCHITECTURES},
         "entry_calls": {arch: _calls(catalogue, arch, "entry") for arch in ARCHITECTURES},
+        "parts_max": parts_max,
         "tail_counts": {array.upper(): count for array, count in counts.items()},
         "versions": catalogue.versions,
         "packed": {
@@ -170,10 +212,18 @@ def _values(catalogue: Catalogue) -> dict[str, Any]:
     }
 
 
+def _program_key(event: Event, array: str, part: Part) -> object:
+    """Equal for parts of events that are one program: the first says which event, the last how many parameters."""
+    own: str | int = len(event.params) if part.last else ""
+    if part.index == 0:
+        own = event.name
+    return (array, part.index, part.first, own, tuple(push_c(param) for param in part.params))
+
+
 def _table_digest(catalogue: Catalogue, rows: list[dict[str, Any]]) -> str:
     """SHA-256 of what an eBPF object and the program that opens it must number alike: the table, its cut into
     programs, and the layout of the maps."""
-    cut = [[row["event"].name, row["array"], row["tail"], len(row["parts"])] for row in rows]
+    cut = [[row["event"].name, row["array"], row["tail"], row["owners"]] for row in rows]
     return hashlib.sha256(json.dumps([schema_digest(catalogue), cut, MAPS_LAYOUT]).encode()).hexdigest()
 
 

@@ -12,7 +12,16 @@ import pytest
 from kdriver.catalogue.expression import parse_expression, to_c
 from kdriver.catalogue.load import load_catalogue
 from kdriver.catalogue.model import Catalogue
-from kdriver.catalogue.render import HEADERS, PART_BUDGET, pack_version, plan_parts, push_c, render, schema_digest
+from kdriver.catalogue.render import (
+    HEADERS,
+    PART_BUDGET,
+    pack_version,
+    plan_cuts,
+    plan_parts,
+    push_c,
+    render,
+    schema_digest,
+)
 
 
 @pytest.fixture(scope="module")
@@ -81,14 +90,46 @@ def test_the_decode_table_compiles_and_lists_every_event(catalogue: Catalogue, r
     assert lines == [f"{event.id} {event.name} {len(event.params)}" for event in catalogue.events]
 
 
+_ROW = re.compile(r'= \{ \d+, "(\w+)", "\w+", "[^"]*", "[^"]*", (\d+), (\d+), \{ ([\d, ]+) \}, ')
+
+
 def test_tail_calls_go_to_the_next_part_of_the_same_event(rendered: Path) -> None:
     text = (rendered / "kd_programs.h").read_text()
-    decode = (rendered / "kd_decode.h").read_text()
-    for name, tail, parts in re.findall(r'= \{ \d+, "(\w+)", "\w+", "[^"]*", "[^"]*", (\d+), (\d+), ', decode):
-        for part in range(int(parts)):
-            body = text.split(f"int kd_f_{name}_{part}(")[1].split("\n}\n")[0]
-            following = re.findall(r"bpf_tail_call\(ctx, &kd_tail\w*, (\d+)\)", body)
-            assert following == ([str(int(tail) + part + 1)] if part < int(parts) - 1 else [])
+    rows = _ROW.findall((rendered / "kd_decode.h").read_text())
+    names = [name for name, *_ in rows]
+    for name, tail, parts, owners in rows:
+        owner_names = [names[int(owner)] for owner in owners.split(", ")]
+        assert len(owner_names) == int(parts)
+        assert owner_names[0] == name
+        for part, owner in enumerate(owner_names):
+            body = text.split(f"int kd_f_{owner}_{part}(")[1].split("\n}\n")[0]
+            following = re.findall(r"bpf_tail_call\(ctx, &kd_tail\w*, (.+)\);", body)
+            wanted = str(int(tail) + 1) if part == 0 else f"c->state->tail + {part + 1}"
+            assert following == ([wanted] if part < int(parts) - 1 else [])
+            if part == 0 and following:
+                assert re.search(rf"kd_pause_first\(c, \d+, {tail}\);", body)
+
+
+def test_what_events_capture_alike_is_one_program(catalogue: Catalogue, rendered: Path) -> None:
+    text = (rendered / "kd_programs.h").read_text()
+    rows = {name: owners.split(", ") for name, _, _, owners in _ROW.findall((rendered / "kd_decode.h").read_text())}
+    assert rows["fork"][1:] == rows["vfork"][1:]
+    assert len(set(rows["clone"]) & set(rows["fork"])) == 1
+    for one, other in (("clone", "clone3"), ("clone", "fork"), ("execve", "execveat")):
+        alike = sum(a == b for a, b in zip(rows[one], rows[other], strict=True))
+        assert alike >= len(rows[one]) - 3, (one, other, rows[one], rows[other])
+    captures = [body.split("{\n", 1)[1] for body in text.split("SEC(")[1:] if "kd_continue" in body]
+    assert len(captures) == len(set(captures))
+
+
+def test_only_long_events_that_are_much_alike_are_cut_for_another(catalogue: Catalogue) -> None:
+    cuts = plan_cuts(catalogue)
+    assert cuts["clone"] == {1, 15, 16}
+    assert cuts["execve"] == cuts["execveat"] == {3, 15, 16, 30}
+    assert not cuts["sendmsg"]
+    event = catalogue.event("execveat")
+    assert event is not None
+    assert plan_parts(event, cuts=cuts["execveat"])[-1].params == ()
 
 
 def test_the_digest_changes_with_the_table_and_only_with_it(catalogue: Catalogue) -> None:
