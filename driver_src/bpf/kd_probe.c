@@ -149,58 +149,8 @@ static KD_INLINE struct kd_regs *kd_saved_regs(void)
 }
 
 #if defined(KD_BPF_RINGBUF__PRESENT)
-/* One ring for each possible CPU, made by the loader. */
-struct kd_ring {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 4096);
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__array(values, struct kd_ring);
-} kd_rings SEC(".maps");
-
-static KD_INLINE void *kd_own_ring(void)
-{
-	u32 cpu = bpf_get_smp_processor_id();
-
-	return bpf_map_lookup_elem(&kd_rings, &cpu);
-}
-
 #define KD_RESERVE 1
-
-static KD_INLINE u8 *kd_reserve(u64 size)
-{
-	void *ring = kd_own_ring();
-
-	return ring ? bpf_ringbuf_reserve(ring, size, 0) : 0;
-}
-
-/* Whoever reads the rings polls them: nobody needs to be woken. */
-static KD_INLINE void kd_commit(void *block)
-{
-	bpf_ringbuf_submit(block, BPF_RB_NO_WAKEUP);
-}
-
-static KD_INLINE long kd_output(void *ctx, void *block, u64 len)
-{
-	void *ring = kd_own_ring();
-
-	(void)ctx;
-	return ring ? bpf_ringbuf_output(ring, block, len, BPF_RB_NO_WAKEUP) : -ENOENT;
-}
-#else
-#define KD_RESERVE 0
-#define kd_reserve(size) ((u8 *)0)
-#define kd_commit(block) ((void)(block))
-
-static KD_INLINE long kd_output(void *ctx, void *block, u64 len)
-{
-	return bpf_perf_event_output(ctx, &kd_perf, BPF_F_CURRENT_CPU, block, len);
-}
 #endif
-
+#include "kd_rings.h"
 #include "kd_capture.h"
 #include "kd_bpf_hooks.h"

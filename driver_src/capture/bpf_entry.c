@@ -59,6 +59,23 @@ static bool all_known(void)
 	return true;
 }
 
+/* Both let kprobes be set and never hit: the first is in debugfs, the second is the sysctl of ftrace, which most kprobes use. */
+static bool switched_off(void)
+{
+	static const char *const switches[] = {"/sys/kernel/debug/kprobes/enabled", "/proc/sys/kernel/ftrace_enabled"};
+	bool off = false;
+	size_t i;
+
+	for (i = 0; i < sizeof(switches) / sizeof(switches[0]); i++) {
+		FILE *file = fopen(switches[i], "re");
+
+		off = off || (file && fgetc(file) == '0');
+		if (file)
+			fclose(file);
+	}
+	return off;
+}
+
 static int kprobe_type(void)
 {
 	FILE *file = fopen("/sys/bus/event_source/devices/kprobe/type", "re");
@@ -92,7 +109,7 @@ bool kd_bpf_entry_possible(void)
 {
 	int type = kprobe_type();
 
-	return type >= 0 && all_known() && takes_kprobe(type, "__x64_sys_exit_group") &&
+	return type >= 0 && all_known() && !switched_off() && takes_kprobe(type, "__x64_sys_exit_group") &&
 	       takes_kprobe(type, "__ia32_sys_exit_group");
 }
 

@@ -3,7 +3,7 @@
  * The primitives of the two eBPF probes: blocks are built in a scratch area and handed to user space whole.
  *
  * Included by both probes after their kernel types and bpf_helpers.h. A probe defines KD_READ_KERNEL, KD_READ_USER (and the _STR
- * forms), kd_now(), kd_task_now() and kd_output(). No loops that are not unrolled, no global variables that are written: kernels
+ * forms), kd_now() and kd_task_now(). No loops that are not unrolled, no global variables that are written: kernels
  * from 4.14 on must take the result. Offsets are masked in assembly so that the compiler cannot drop what the verifier needs to see.
  */
 #ifndef KD_BPF_H
