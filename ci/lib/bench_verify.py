@@ -143,6 +143,9 @@ def verification_costs(kernel: Kernel, kinds: Sequence[DriverKind], folder: Path
     verified = verify_kernels([dataclasses.replace(verification, image=lambda: guest)], bench)
     for name, spent in watch.ended().items():
         stages[name] += spent
+    for one in verified:
+        if one.verdict.reason:
+            print(f"{kernel.key}: {one.verdict.kind}: {one.verdict.reason}", file=sys.stderr, flush=True)
     outcomes = {one.verdict.kind: str(one.verdict.outcome) for one in verified}
     return Costs(kernel.key, package.size_bytes, stages, bare, outcomes), guest
 
@@ -230,7 +233,7 @@ def bare_boot(
     stages = {name: Spent()}
     with measured(stages, name):
         subprocess.run(change(machine_argv(machine)), check=True, timeout=_BOOT_LIMIT_S, stdin=subprocess.DEVNULL)
-    if not read_results(machine.results.read_bytes()).ended:
+    if not read_results(machine.results.read_bytes(), machine.bulk).ended:
         raise SystemExit(f"ci/bench verify: {guest.release}: the guest did not come to its end ({machine.console})")
     return stages[name]
 

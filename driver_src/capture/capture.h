@@ -48,6 +48,7 @@ enum kd_program_type { KD_PROGRAM_AUTO, KD_PROGRAM_RAW, KD_PROGRAM_TP };
 
 #define KD_FILTERS_MAX 64
 #define KD_FILES_MAX 8
+#define KD_PAUSE_MS_DEFAULT 10
 
 struct kd_options {
 	const char *driver; /* a path, or kmod, or kmod:NAME */
@@ -64,6 +65,7 @@ struct kd_options {
 	bool dynamic_snaplen;
 	struct kd_ports ports; /* of the dynamic capture length */
 	size_t buffer_bytes; /* 0: the driver's default */
+	int pause_ms; /* between two looks at rings that are nearly empty, at most */
 	double duration_s; /* 0: until stopped */
 	unsigned long long max_events; /* 0: no limit */
 	enum kd_program_type program_type;

@@ -24,7 +24,6 @@
 /* How long an unfinished block may hold up its ring before it is passed over. */
 #define BLOCKED_NS (1000 * MS)
 #define QUEUED_BYTES_MAX (64u << 20)
-#define PAUSE_MAX_MS 10
 
 static volatile sig_atomic_t stopped;
 
@@ -219,7 +218,7 @@ static int next_pause(const struct kd_session *session, int pause_ms)
 		return 0;
 	if (filled > ring / 64)
 		return pause_ms > 1 ? pause_ms / 2 : 1;
-	return pause_ms * 2 + 1 < PAUSE_MAX_MS ? pause_ms * 2 + 1 : PAUSE_MAX_MS;
+	return pause_ms * 2 + 1 < session->options->pause_ms ? pause_ms * 2 + 1 : session->options->pause_ms;
 }
 
 static void run(struct kd_session *session)

@@ -28,6 +28,7 @@ static const char help[] =
 	"  --fullcapture-ports A-B  which these are; with --dynamic-snaplen (default none)\n"
 	"  --statsd-port N       the port of statsd (default 8125)\n"
 	"  --buffer-bytes N      size of each CPU's ring, rounded up to a power of two (default 1 MiB; the module's own)\n"
+	"  --pause MS            look at rings that are nearly empty at least every MS milliseconds (default 10)\n"
 	"  --json                one JSON object a line\n"
 	"  --duration SECONDS    stop after this time\n"
 	"  --max-events N        stop after this many printed events\n"
@@ -57,6 +58,7 @@ enum {
 	OPT_PORTS,
 	OPT_STATSD,
 	OPT_BUFFER,
+	OPT_PAUSE,
 	OPT_JSON,
 	OPT_DURATION,
 	OPT_MAX_EVENTS,
@@ -82,6 +84,7 @@ static const struct option table[] = {
 	{"fullcapture-ports", required_argument, NULL, OPT_PORTS},
 	{"statsd-port", required_argument, NULL, OPT_STATSD},
 	{"buffer-bytes", required_argument, NULL, OPT_BUFFER},
+	{"pause", required_argument, NULL, OPT_PAUSE},
 	{"json", no_argument, NULL, OPT_JSON},
 	{"duration", required_argument, NULL, OPT_DURATION},
 	{"max-events", required_argument, NULL, OPT_MAX_EVENTS},
@@ -277,6 +280,10 @@ static int read_value(struct kd_options *options, int option, const char *text)
 		status = number_option("buffer-bytes", text, 1, 1ULL << 30, &number);
 		options->buffer_bytes = (size_t)number;
 		return status;
+	case OPT_PAUSE:
+		status = number_option("pause", text, 1, 1000, &number);
+		options->pause_ms = (int)number;
+		return status;
 	case OPT_DURATION:
 		return read_duration(options, text);
 	case OPT_MAX_EVENTS:
@@ -334,6 +341,7 @@ int kd_options_parse(struct kd_options *options, int argc, char **argv)
 	memset(options, 0, sizeof(*options));
 	select_all(options);
 	options->snaplen = KD_SNAPLEN_DEFAULT;
+	options->pause_ms = KD_PAUSE_MS_DEFAULT;
 	options->ports.statsd = KD_STATSD_PORT;
 	while ((option = getopt_long(argc, argv, "hV", table, NULL)) != -1) {
 		if (option == 'h') {

@@ -59,7 +59,9 @@ void kd_out_text(const char *text)
 
 void kd_out_char(char c)
 {
-	kd_out_bytes(&c, 1);
+	buffer[used++] = c;
+	if (used == sizeof(buffer))
+		kd_out_flush();
 }
 
 void kd_out_format(const char *format, ...)
@@ -103,9 +105,8 @@ void kd_out_hex(const unsigned char *bytes, size_t size)
 	size_t i;
 
 	for (i = 0; i < size; i++) {
-		char pair[2] = {digits[bytes[i] >> 4], digits[bytes[i] & 15]};
-
-		kd_out_bytes(pair, sizeof(pair));
+		kd_out_char(digits[bytes[i] >> 4]);
+		kd_out_char(digits[bytes[i] & 15]);
 	}
 }
 
@@ -138,6 +139,16 @@ static size_t utf8_length(const unsigned char *bytes, size_t size)
 	return length;
 }
 
+/* How many bytes at the start stand for themselves in JSON. */
+static size_t plain_length(const unsigned char *bytes, size_t size)
+{
+	size_t i = 0;
+
+	while (i < size && bytes[i] >= 0x20 && bytes[i] < 0x7f && bytes[i] != '"' && bytes[i] != '\\')
+		i++;
+	return i;
+}
+
 /* A byte that is not UTF-8 becomes the lone surrogate U+DC00 + byte: Python reads it back with surrogateescape. */
 void kd_out_json_string(const void *from, size_t size)
 {
@@ -146,8 +157,14 @@ void kd_out_json_string(const void *from, size_t size)
 
 	kd_out_char('"');
 	while (i < size) {
-		size_t length = utf8_length(bytes + i, size - i);
+		size_t length = plain_length(bytes + i, size - i);
 
+		if (length > 0) {
+			kd_out_bytes(bytes + i, length);
+			i += length;
+			continue;
+		}
+		length = utf8_length(bytes + i, size - i);
 		if (length == 0) {
 			kd_out_format("\\udc%02x", bytes[i]);
 			length = 1;

@@ -14,11 +14,10 @@
 #include "guest.h"
 
 #define POLL_MS 10
-#define MAX_TIDS 4096
-#define MAX_SWITCHING 64
 
-/* Lines of a file that may still grow. */
+/* Lines of a file that may still grow. taken: by a capture that is not closed yet. */
 struct reader {
+	bool taken;
 	int fd;
 	char *text;
 	size_t size;
@@ -26,15 +25,26 @@ struct reader {
 	size_t to;
 };
 
-static struct reader readers[2];
+/* One for each kd-capture that runs, and the last one for reports. */
+static struct reader readers[KD_MAX_DRIVERS + 2];
+static struct reader *const reporter = &readers[KD_MAX_DRIVERS + 1];
 
-static struct reader *reader_new(int which, int fd)
+static struct reader *reader_start(struct reader *reader, int fd)
 {
-	struct reader *reader = &readers[which];
-
+	reader->taken = true;
 	reader->fd = fd;
 	reader->from = 0;
 	reader->to = 0;
+	return reader;
+}
+
+/* There are no more captures at a time than drivers. */
+static struct reader *reader_free(void)
+{
+	struct reader *reader = readers;
+
+	while (reader->taken && reader < reporter - 1)
+		reader++;
 	return reader;
 }
 
@@ -132,7 +142,7 @@ static int read_until(struct capture *capture, const char *wanted, long limit_ms
 
 	for (;;) {
 		size_t len;
-		char *line = reader_line(&readers[0], &len);
+		char *line = reader_line(capture->reader, &len);
 
 		if (line) {
 			/* A stream that never ends must end here, too. */
@@ -198,7 +208,7 @@ int capture_open(struct capture *capture, const struct driver *driver, const cha
 	close(pipe_fds[0]);
 	close(child.out);
 	close(child.err);
-	reader_new(0, capture->output);
+	capture->reader = reader_start(reader_free(), capture->output);
 	found = read_until(capture, "{\"ready\":", limit_ms, NULL, 0);
 	if (found == 1) {
 		snprintf(capture->ready, sizeof(capture->ready), "%s", capture->line);
@@ -242,10 +252,20 @@ int capture_close(struct capture *capture, long limit_ms)
 		close(capture->commands);
 	if (capture->output >= 0)
 		close(capture->output);
+	if (capture->reader)
+		capture->reader->taken = false;
 	capture->pid = -1;
 	capture->commands = -1;
 	capture->output = -1;
 	return status;
+}
+
+static void report_bulk(const char *kind, const char *prefix, const char *what)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s%s", prefix, what);
+	bulk_report(kind, name);
 }
 
 static bool tid_known(const pid_t *tids, int n, pid_t tid)
@@ -264,49 +284,60 @@ static bool wanted(const char *line, const pid_t *switching, int n)
 
 static void report_line(const char *kind, const char *prefix, const char *what, const char *line, size_t len)
 {
+	if (bulk_line(line, len))
+		return;
 	result_printf("{\"driver\":\"%s\",\"%s%s\":", kind, prefix, what);
 	result_raw(line, len);
 	result_raw("}", 1);
 	result_end_line();
 }
 
-/*
- * Writes what the case program expects, then the events (of a part of kd-capture's output) of the threads that it names. Events of other threads are not written: the serial line is slow.
- */
-void capture_report_events(struct capture *capture, const char *kind, const struct report *report)
+/* Writes what the case program expects. */
+void capture_report_expectations(const char *kinds, const char *path, struct report *report)
 {
-	static pid_t tids[MAX_TIDS];
-	pid_t switching[MAX_SWITCHING];
-	int n_switching = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct reader *reader = reader_start(reporter, fd);
+	size_t len;
+	char *line;
+
+	report->n_tids = 0;
+	report->n_switching = 0;
+	while (fd >= 0 && (line = reader_line(reader, &len))) {
+		pid_t tid = line_tid(line);
+
+		report_line(kinds, report->prefix, "expect", line, len);
+		if (report->n_tids < KD_MAX_TIDS && !tid_known(report->tids, report->n_tids, tid))
+			report->tids[report->n_tids++] = tid;
+		if (report->n_switching < KD_MAX_SWITCHING && strstr(line, ",\"event\":\"switch\","))
+			report->switching[report->n_switching++] = tid;
+	}
+	report_bulk(kinds, report->prefix, "expect");
+	if (fd >= 0)
+		close(fd);
+}
+
+/*
+ * Writes the events (of a part of kd-capture's output) of the threads that the expectations name. Events of other
+ * threads are not written.
+ */
+void capture_report_events(const struct capture *capture, const char *kind, const struct report *report)
+{
 	unsigned long others = 0, left_out = 0;
-	struct reader *reader;
 	long bytes_max = report->bytes_max;
 	off_t offset = report->from;
 	size_t len;
 	char *line;
-	int n = 0, fd = open(report->expect_path, O_RDONLY | O_CLOEXEC);
+	int fd = open(capture->output_path, O_RDONLY | O_CLOEXEC);
+	struct reader *reader = reader_start(reporter, fd);
 
-	reader = reader_new(1, fd);
-	while (fd >= 0 && (line = reader_line(reader, &len))) {
-		pid_t tid = line_tid(line);
-
-		report_line(kind, report->prefix, "expect", line, len);
-		if (n < MAX_TIDS && !tid_known(tids, n, tid))
-			tids[n++] = tid;
-		if (n_switching < MAX_SWITCHING && strstr(line, ",\"event\":\"switch\","))
-			switching[n_switching++] = tid;
-	}
-	if (fd >= 0)
-		close(fd);
-	fd = open(capture->output_path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0)
 		lseek(fd, offset, SEEK_SET);
-	reader = reader_new(1, fd);
 	while (fd >= 0 && offset < report->end && (line = reader_line(reader, &len))) {
 		offset += (off_t)len + 1;
 		if (!starts_with(line, "{\"ts\":"))
 			continue;
-		if (!tid_known(tids, n, line_tid(line)) || !wanted(line, switching, n_switching)) {
+		if (!tid_known(report->tids, report->n_tids, line_tid(line)) ||
+		    !wanted(line, report->switching, report->n_switching)) {
 			others++;
 			continue;
 		}
@@ -316,6 +347,7 @@ void capture_report_events(struct capture *capture, const char *kind, const stru
 		else
 			report_line(kind, report->prefix, "event", line, len);
 	}
+	report_bulk(kind, report->prefix, "event");
 	if (fd >= 0)
 		close(fd);
 	result_printf("{\"driver\":\"%s\",\"%sreported\":{\"other_threads\":%lu,\"left_out\":%lu}}", kind,

@@ -55,6 +55,7 @@ struct plan {
 	long buffer_bytes;
 	long small_buffer_bytes;
 	long events_bytes_max;
+	int together; /* whether the cases run once, while all drivers watch */
 	int strace; /* whether the cases run once more, under strace */
 	char strace_calls[256]; /* those that it leaves out */
 	char strace_skips[KD_MAX_SKIPS][64]; /* cases that it leaves out */
@@ -74,6 +75,11 @@ void result_flush(void);
 void result_stage(const char *kind, const char *stage);
 void result_step(const char *kind, const char *step, int status, long ms, const char *detail);
 void result_close(int rc);
+
+/* bulk.c: memory that the host sees as a file, for many lines about one thing. */
+void bulk_open(void);
+bool bulk_line(const char *line, size_t len);
+void bulk_report(const char *kinds, const char *what);
 
 /* system.c: the guest's surroundings. */
 void system_setup(void);
@@ -111,10 +117,19 @@ int child_wait(pid_t pid, long limit_ms);
 void child_stop(pid_t pid);
 void file_tail(const char *path, char *text, size_t size);
 
+/* life.c: a driver's beginning and end. step_load: 0, or what the kernel said. */
+int step_load(const struct driver *driver);
+void step_unload(const struct driver *driver, int programs_before);
+
+/* turn.c: all that a driver goes through, or all drivers at once. */
+void run_driver(const struct driver *driver);
+void run_together(const struct driver *drivers, int n);
+
 /* shell.c: a prompt on the console. */
 int shell_run(const char *path);
 
 /* capture.c: one running kd-capture, spoken to over its standard input. */
+struct reader;
 struct capture {
 	pid_t pid;
 	int commands;
@@ -124,6 +139,7 @@ struct capture {
 	off_t read_to; /* lines before this offset were seen */
 	char *line; /* the last line, without its end */
 	int status; /* after it ended */
+	struct reader *reader;
 	char ready[16384];
 	char stats[4096];
 };
@@ -143,15 +159,25 @@ int capture_open(struct capture *capture, const struct driver *driver, const cha
 		 long limit_ms);
 int capture_command(struct capture *capture, const char *command, long limit_ms, struct tally *tallies, int n);
 int capture_close(struct capture *capture, long limit_ms);
-/* What is reported of a run of the cases: its expectations, and the events of kd-capture's output from one offset to
- * another. prefix: of the names that both get. */
+
+#define KD_MAX_TIDS 4096
+#define KD_MAX_SWITCHING 64
+
+/*
+ * What is reported of a run of the cases: its expectations, and the events of kd-capture's output from one offset to
+ * another. prefix: of the names that both get. tids: threads that the expectations name; switching: those of them that
+ * expect to be switched to.
+ */
 struct report {
 	const char *prefix;
-	const char *expect_path;
 	off_t from, end;
 	long bytes_max;
+	pid_t tids[KD_MAX_TIDS], switching[KD_MAX_SWITCHING];
+	int n_tids, n_switching;
 };
-void capture_report_events(struct capture *capture, const char *kind, const struct report *report);
+/* kinds: of the drivers that watched, "kmod+bpf". Fills the report's threads. */
+void capture_report_expectations(const char *kinds, const char *path, struct report *report);
+void capture_report_events(const struct capture *capture, const char *kind, const struct report *report);
 
 /* traced.c: the cases once more, under strace. 0, or the status of what went wrong. */
 int run_traced(struct capture *capture, const struct plan *plan, const char *kind);

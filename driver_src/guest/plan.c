@@ -26,11 +26,17 @@ static bool plan_number(const char *name, long value)
 		const char *name;
 		int *field;
 	} numbers[] = {
-		{"limit_load_ms", &plan.limit_load},	 {"limit_open_ms", &plan.limit_open},
-		{"limit_cases_ms", &plan.limit_cases},	 {"limit_flush_ms", &plan.limit_flush},
-		{"limit_unload_ms", &plan.limit_unload}, {"pressure_rounds", &plan.pressure_rounds},
-		{"overrun_calls", &plan.overrun_calls},	 {"cost_calls", &plan.cost_calls},
-		{"cost_batches", &plan.cost_batches},	 {"strace", &plan.strace},
+		{"limit_load_ms", &plan.limit_load},
+		{"limit_open_ms", &plan.limit_open},
+		{"limit_cases_ms", &plan.limit_cases},
+		{"limit_flush_ms", &plan.limit_flush},
+		{"limit_unload_ms", &plan.limit_unload},
+		{"pressure_rounds", &plan.pressure_rounds},
+		{"overrun_calls", &plan.overrun_calls},
+		{"cost_calls", &plan.cost_calls},
+		{"cost_batches", &plan.cost_batches},
+		{"strace", &plan.strace},
+		{"together", &plan.together},
 	};
 	struct {
 		const char *name;

@@ -39,10 +39,7 @@ int run_traced(struct capture *capture, const struct plan *plan, const char *kin
 						   "-e",	  "signal=none", "-e",		 plan->strace_calls,
 						   "-o",	  "/tmp/calls",	 "/bin/kd-cases"};
 	struct child child = {.argv = argv, .in = -1, .in_cgroups = true};
-	struct report report = {.prefix = "traced_",
-				.expect_path = "/tmp/traced.expect",
-				.from = capture->read_to,
-				.bytes_max = 2 * plan->events_bytes_max};
+	struct report report = {.prefix = "traced_", .from = capture->read_to, .bytes_max = 2 * plan->events_bytes_max};
 	long started = now_ms();
 	char detail[KD_DETAIL];
 	int n = 15, status;
@@ -52,7 +49,7 @@ int run_traced(struct capture *capture, const struct plan *plan, const char *kin
 		argv[n++] = plan->strace_skips[i];
 	}
 	result_stage(kind, "strace");
-	child.out = open(report.expect_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	child.out = open("/tmp/traced.expect", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	child.err = open("/tmp/traced.errors", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	status = child_wait(child_start(&child), LIMIT_FACTOR * plan->limit_cases);
 	close(child.out);
@@ -64,6 +61,7 @@ int run_traced(struct capture *capture, const struct plan *plan, const char *kin
 	if (status)
 		return status;
 	report.end = capture->read_to;
+	capture_report_expectations(kind, "/tmp/traced.expect", &report);
 	capture_report_events(capture, kind, &report);
 	report_calls(kind, "/tmp/calls");
 	return 0;

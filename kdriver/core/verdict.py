@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-POLICY = "3"
+POLICY = "4"
 """The verifier's policy: raised whenever what a driver must do to pass changes otherwise than by the cases. Verdicts of
 another policy are void."""
 

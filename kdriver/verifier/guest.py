@@ -51,7 +51,7 @@ class Ending(StrEnum):
 class GuestRun:
     """A guest that ended. stage: the one it was in. driver: whose turn it was, empty before the first.
 
-    results_sha256: of all that came over the result channel.
+    results_sha256: of all that came over the result channel, and of what it pointed to in shared memory.
     reason: one line on why it did not complete. boot_seconds: until /init spoke, 0 if it never did.
     """
 
@@ -103,6 +103,7 @@ def run_guest(
     for path in (machine.console, machine.results):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
+    machine.bulk.unlink(missing_ok=True)
     errors = machine.results.with_name("qemu.err")
     argv = dying_with_us(machine_argv(machine))
     logger.debug("%s", " ".join(argv))
@@ -138,7 +139,7 @@ class _Watch:
         self.errors = errors
         self.on_stage = on_stage
         on_stage("boot")
-        self.reader = ResultReader()
+        self.reader = ResultReader(machine.bulk)
         self.started = time.monotonic()
         self.stage_started = self.started
         self.seen_stage = ("", "boot")
@@ -191,8 +192,14 @@ class _Watch:
             self.boot_seconds,
             self.machine.console,
             self.machine.accelerator,
-            hashlib.sha256(self.machine.results.read_bytes()).hexdigest(),
+            self._sha256(),
         )
+
+    def _sha256(self) -> str:
+        """Of the channel, and of what it pointed to."""
+        digest = hashlib.sha256(self.machine.results.read_bytes())
+        digest.update(self.reader.bulk_sha256.digest())
+        return digest.hexdigest()
 
     def _ending(self, status: int | None) -> tuple[Ending, str]:
         result = self.reader.result

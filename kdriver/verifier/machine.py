@@ -17,7 +17,8 @@ class Accelerator(StrEnum):
 @dataclass(frozen=True, slots=True)
 class MachinePlan:
     """One guest. console: where the kernel's console (first serial port) is written. results: the file behind
-    the second serial port. verbose: print the whole boot on the console; slower, for a boot that failed before.
+    the second serial port. bulk: the file behind memory that the guest and the host share, for what is too much for a
+    serial port. verbose: print the whole boot on the console; slower, for a boot that failed before.
     counted: one instruction takes the guest one nanosecond, whatever else the host does (TCG and one CPU only).
     tsc_khz: how fast the guest's time stamp counter runs, 0 when it is to find out. interactive: the console is this
     process's terminal. gdb_port: QEMU waits there for a debugger before the first instruction; 0 for none."""
@@ -36,7 +37,14 @@ class MachinePlan:
     interactive: bool = False
     gdb_port: int = 0
 
+    @property
+    def bulk(self) -> Path:
+        """Beside the results."""
+        return self.results.with_name(self.results.name + ".bulk")
 
+
+BULK_BYTES = 64 << 20
+"""A power of two: the guest's bus takes no other. Of the file only what the guest wrote takes space."""
 _SLOWEST = 8.0
 # nokaslr, mitigations=off, cryptomgr.notests: emulated seconds saved. tsc=reliable, no_timer_check: calibrations
 # that a busy host makes fail. oops=panic panic=-1: a kernel that broke ends at once, with QEMU's -no-reboot.
@@ -70,7 +78,7 @@ def kernel_command_line(*, verbose: bool, tsc_khz: int = 0) -> str:
 
 
 def machine_argv(plan: MachinePlan) -> list[str]:
-    """QEMU's command line for a guest without any device but two serial ports."""
+    """QEMU's command line for a guest without any device but two serial ports and memory that it shares with us."""
     # cx16 is hidden: with it, 6.12 kernels crashed at random under emulation (QEMU 7.2), never without. Without erms
     # and fsrm kernels copy and clear memory by words: emulated, `rep movsb` takes each byte for itself.
     # A counted guest keeps them, as the guests in which others counted.
@@ -107,6 +115,10 @@ def machine_argv(plan: MachinePlan) -> list[str]:
         f"file,id=results,path={_escaped(plan.results)}",
         "-serial",
         "chardev:results",
+        "-object",
+        f"memory-backend-file,id=bulk,share=on,size={BULK_BYTES},mem-path={_escaped(plan.bulk)}",
+        "-device",
+        "ivshmem-plain,memdev=bulk",
         "-no-reboot",
         *(("-gdb", f"tcp:127.0.0.1:{plan.gdb_port}", "-S") if plan.gdb_port else ()),
     ]

@@ -127,7 +127,8 @@ class GuestPlan:
     buffer_bytes: of each CPU, while every event is expected. small_buffer_bytes: of the consumer that is to lose
     events. pressure_rounds, overrun_calls: how many calls those trials make. cost_calls: of a batch, where the guest is
     to count what calls cost instead of running the cases; cost_batches: how many. strace: the files of
-    strace, under which the cases are then run once more; empty for no such run.
+    strace, under which the cases are then run once more; empty for no such run. together: all drivers are loaded at
+    once, and the cases run once while all of them watch.
     """
 
     kernel: GuestKernel
@@ -145,6 +146,7 @@ class GuestPlan:
     cost_calls: int = 0
     cost_batches: int = 0
     strace: StraceFiles = ()
+    together: bool = False
 
 
 def plan_text(plan: GuestPlan) -> str:
@@ -164,6 +166,7 @@ def plan_text(plan: GuestPlan) -> str:
         "cost_calls": plan.cost_calls,
         "cost_batches": plan.cost_batches,
         "strace": int(bool(plan.strace)),
+        "together": int(plan.together),
     }
     lines = [f"set {name} {value:.0f}" for name, value in numbers.items()]
     lines += [f"module /modules/{module.name}" for module in plan.modules]

@@ -1,20 +1,28 @@
 """What a guest said: JSON lines of its result channel, read strictly. A line that is cut, garbled or unknown is an
 error, never left out; so is a last line that counts other than what came. The guest deflates what it says (RFC 1950).
 
-The lines are written by driver_src/guest; each of a driver carries its kind under `driver`.
+The lines are written by driver_src/guest; each of a driver carries its kind under `driver`, one that is about several
+of them their kinds, joined by a plus sign.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from kdriver.core.errors import VerifyError
 
 Record = dict[str, Any]
 """One JSON object as it came; its keys are those of driver_src's programs."""
+
+
+TOGETHER = "+"
+"""Between the kinds that one line is about."""
 
 
 class ResultError(VerifyError):
@@ -103,10 +111,13 @@ class GuestResult:
 
 
 class ResultReader:
-    """Takes the channel's bytes as they come. Raises ResultError at the first line that it cannot read."""
+    """Takes the channel's bytes as they come. Raises ResultError at the first line that it cannot read. bulk: memory
+    that the guest shares with us, in which lines say that others are. bulk_sha256: of all that was read from there."""
 
-    def __init__(self) -> None:
+    def __init__(self, bulk: Path | None = None) -> None:
         self.result = GuestResult()
+        self._bulk = bulk
+        self.bulk_sha256 = hashlib.sha256()
         self._rest = b""
         self._inflate = zlib.decompressobj()
 
@@ -142,7 +153,7 @@ class ResultReader:
             if self.result.ended:
                 raise ValueError("a line after the end")
             self._record(record)
-        except (ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError) as error:
             shown = line[:120].decode("ascii", "backslashreplace")
             raise self._error(f"line {self.result.lines} is garbled ({error!r}): {shown}") from error
 
@@ -158,8 +169,25 @@ class ResultReader:
         elif record["driver"] == "-":
             self.result.faults.append(_step(record))
         else:
-            kind = _text(record["driver"])
-            self._of_driver(self.result.runs.setdefault(kind, DriverRun(kind)), record)
+            kinds = _text(record["driver"])
+            if "stage" in record:
+                self.result.stage, self.result.driver = _text(record["stage"]), kinds
+            runs = [self.result.runs.setdefault(kind, DriverRun(kind)) for kind in kinds.split(TOGETHER)]
+            for one in self._expanded(record):
+                for run in runs:
+                    self._of_driver(run, one)
+
+    def _expanded(self, record: Record) -> Iterator[Record]:
+        """The lines that one stands for which only says where they are."""
+        if "bulk" not in record:
+            yield record
+            return
+        if self._bulk is None:
+            raise ValueError("no memory is shared with this guest")
+        content = bulk_part(self._bulk, record)
+        self.bulk_sha256.update(content)
+        for line in content.splitlines():
+            yield {record["bulk"]: json.loads(line)}
 
     def _of_driver(self, run: DriverRun, record: Record) -> None:
         match record:
@@ -179,7 +207,6 @@ class ResultReader:
                 run.traced.left_out = count
             case {"stage": str(stage)}:
                 run.stage = stage
-                self.result.stage, self.result.driver = stage, run.kind
             case {"step": str()}:
                 run.steps.append(_step(record))
             case {"kmsg": {"level": int(level), "text": str(text)}}:
@@ -211,20 +238,44 @@ class ResultReader:
         raise KeyError("unknown kind of line")
 
 
-def read_results(content: bytes) -> GuestResult:
+def read_results(content: bytes, bulk: Path | None = None) -> GuestResult:
     """All lines of a finished channel. Raises ResultError."""
-    reader = ResultReader()
+    reader = ResultReader(bulk)
     reader.feed(content)
     return reader.finish()
 
 
-def inflated(content: bytes) -> bytes:
-    """The lines of a channel as text, as far as they can be read."""
+def bulk_part(bulk: Path, record: Record) -> bytes:
+    """The lines that a line of the channel names. Raises ValueError when they are not there."""
+    start, size_bytes = int(record["from"]), int(record["bytes"])
+    with bulk.open("rb") as stream:
+        stream.seek(start)
+        content = stream.read(size_bytes)
+    if len(content) != size_bytes or not content.endswith(b"\n"):
+        raise ValueError(f"{size_bytes} bytes of lines were said to be shared, {len(content)} are there")
+    return content
+
+
+def inflated(content: bytes, bulk: Path) -> bytes:
+    """The lines of a channel as text, as far as they can be read, those that are in shared memory in their places."""
     inflate = zlib.decompressobj()
     try:
-        return inflate.decompress(content)
+        lines = inflate.decompress(content).splitlines(keepends=True)
     except zlib.error:
         return b""
+    return b"".join(_with_bulk(line, bulk) for line in lines)
+
+
+def _with_bulk(line: bytes, bulk: Path) -> bytes:
+    if b'"bulk":' not in line:
+        return line
+    try:
+        record = json.loads(line)
+        found = bulk_part(bulk, record).splitlines()
+    except (OSError, ValueError, KeyError):
+        return line
+    name = f'{{"driver":"{record["driver"]}","{record["bulk"]}":'.encode()
+    return b"".join(name + one + b"}\n" for one in found)
 
 
 def _step(record: Record) -> Step:

@@ -1,5 +1,5 @@
-"""Carries verifications out: one boot a kernel, more only when a boot went wrong, and exactly one verdict for each
-kernel and driver kind, whatever happens."""
+"""Carries verifications out: one boot a kernel, in which all drivers watch the same cases; where anything goes wrong in
+it, each driver by itself; and exactly one verdict for each kernel and driver kind, whatever happens."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from kdriver.catalogue.model import Catalogue
 from kdriver.core.artifact import DriverKind
@@ -34,6 +35,7 @@ from kdriver.verifier.results import inflated
 from kdriver.verifier.shell import free_port, gdb_advice
 from kdriver.verifier.static import KernelUnderTest, static_faults
 from kdriver.verifier.strace_files import StraceFiles
+from kdriver.verifier.together import doubts_of, unexplained_doubts
 from kdriver.verifier.verdicts import guest_facts, not_verified, now, static_verdict
 
 logger = logging.getLogger(__name__)
@@ -190,18 +192,81 @@ def missing_verdicts(verification: Verification) -> tuple[Verified, ...]:
 def _judge_all(verification: Verification, kernel: GuestKernel, bench: Bench) -> list[Verified]:
     refused = _refused(verification, kernel, bench)
     tried = replace(verification, drivers=tuple(one for one in verification.drivers if one.kind not in refused))
-    guests, fault, why, last = _boot_until_all_ran(tried, kernel, bench)
+    first = _boot_together(tried, kernel, bench) if _can_be_together(tried, bench) else None
+    doubts: dict[DriverKind, str] = {}
+    if first is not None and _tells_of_drivers(first, kernel):
+        boots = _Boots({one.kind: first for one in tried.drivers if str(one.kind) in first.result.runs})
+        found = _verdicts(tried, kernel, bench, boots, fact="all drivers at once")
+        doubts = doubts_of([one.verdict for one in found])
+        if not doubts:
+            return [*refused.values(), *found]
+        logger.warning("%s: %s; each driver by itself now", verification.kernel, next(iter(doubts.values())))
+    again = first is not None and not _tells_of_drivers(first, kernel)
+    boots = _boot_until_all_ran(tried, kernel, bench, again=again)
+    fact = f"one driver after another, for together {'; '.join(doubts.values())}" if doubts else "one after another"
+    found = _verdicts(tried, kernel, bench, boots, fact=fact)
+    unexplained = unexplained_doubts(doubts, [one.verdict for one in found])
+    if unexplained:
+        found = _verdicts(tried, kernel, bench, boots, fact=fact, more=unexplained)
+    return [*refused.values(), *found]
+
+
+def _can_be_together(verification: Verification, bench: Bench) -> bool:
+    """Drivers of other projects have checks of their own, and under strace every call would wait for all drivers."""
+    own = all(driver.check is None for driver in verification.drivers)
+    return own and len(verification.drivers) > 1 and not bench.strace
+
+
+def _tells_of_drivers(guest: GuestRun, kernel: GuestKernel) -> bool:
+    """Whether what a guest says can be held against a driver."""
+    broken = guest.ending is Ending.QEMU_FAILED
+    return guest.booted and not broken and guest.result.release == kernel.release and bool(guest.result.runs)
+
+
+def _boot_together(verification: Verification, kernel: GuestKernel, bench: Bench) -> GuestRun:
+    # What is loaded watches what the others do to be loaded: the eBPF programs, which takes long, come first.
+    drivers = tuple(sorted(verification.drivers, key=lambda one: list(DriverKind).index(one.kind), reverse=True))
+    guest = _boot(verification, kernel, drivers, bench, bench.accelerator, verbose=False, together=True)
+    if not _tells_of_drivers(guest, kernel):
+        _, where = _nobodys_fault(guest)
+        logger.warning("%s: %s: %s; trying once more", verification.kernel, where, guest.reason or _faults(guest))
+    return guest
+
+
+@dataclass(frozen=True, slots=True)
+class _Boots:
+    """The guest that each kind had its turn in. fault, why, last: of those kinds that had none."""
+
+    guests: Mapping[DriverKind, GuestRun]
+    fault: Fault = Fault.NO_TURN
+    why: str = "no driver got its turn"
+    last: Path | None = None
+
+
+def _verdicts(
+    verification: Verification,
+    kernel: GuestKernel,
+    bench: Bench,
+    boots: _Boots,
+    *,
+    fact: str,
+    more: Mapping[DriverKind, tuple[str, ...]] = MappingProxyType({}),
+) -> list[Verified]:
+    """fact: how the drivers had their turns. more: failures by kind beside those that its own run shows."""
+    guests = boots.guests
     judged = {
         kind: judge_run(_driver(verification, kind), guest, bench.catalogue, traced=bool(bench.strace))
         for kind, guest in guests.items()
         if _driver(verification, kind).check is None
     }
     agreed = compare_kinds({kind: guests[kind].result.runs[str(kind)] for kind, one in judged.items() if one.compared})
-    found = list(refused.values())
-    for driver in tried.drivers:
+    found = []
+    for driver in verification.drivers:
         if driver.kind not in guests:
-            made = not_verified(verification.kernel, driver, why, fault, image_sha256=kernel.sha256, console=last)
-            found.append(Verified(made, last))
+            made = not_verified(
+                verification.kernel, driver, boots.why, boots.fault, image_sha256=kernel.sha256, console=boots.last
+            )
+            found.append(Verified(made, boots.last))
             continue
         guest = guests[driver.kind]
         facts = guest_facts(guest, kernel, bench.qemu, verification.btf)
@@ -217,8 +282,8 @@ def _judge_all(verification: Verification, kernel: GuestKernel, bench: Bench) ->
                 case_set=bench.case_set,
                 image_sha256=kernel.sha256,
                 catalogue=bench.catalogue_version,
-                facts=(*facts, ("agreement", str(agreed))),
-                more_failures=agreed.complaints.get(driver.kind, ()),
+                facts=(*facts, ("turns", fact), ("agreement", str(agreed))),
+                more_failures=(*agreed.complaints.get(driver.kind, ()), *more.get(driver.kind, ())),
             )
         found.append(Verified(made, guest.console))
     return found
@@ -252,23 +317,21 @@ def _driver(verification: Verification, kind: DriverKind) -> DriverUnderTest:
     return next(driver for driver in verification.drivers if driver.kind is kind)
 
 
-def _boot_until_all_ran(
-    verification: Verification, kernel: GuestKernel, bench: Bench
-) -> tuple[dict[DriverKind, GuestRun], Fault, str, Path | None]:
+def _boot_until_all_ran(verification: Verification, kernel: GuestKernel, bench: Bench, *, again: bool) -> _Boots:
     """Boot with all drivers; those that did not get their turn, because an earlier one broke the guest, in the next
     boot. A boot in which none got a turn, or in which QEMU was killed or could not write, says nothing about a driver:
-    once it is tried again, emulated and with everything on the console. The result has no entry for drivers that were
-    not judged; the fault, the text and the last console say why."""
+    once it is tried again, emulated and with everything on the console. again: this is that second time. The result has
+    no entry for drivers that were not judged; the fault, the text and the last console say why."""
     guests: dict[DriverKind, GuestRun] = {}
     pending = verification.drivers
-    accelerator, verbose = bench.accelerator, False
+    accelerator, verbose = (Accelerator.TCG if again else bench.accelerator), again
     fault, why, last = Fault.NO_BOOT, "", None
     while pending:
         guest = _boot(verification, kernel, pending, bench, accelerator, verbose=verbose)
         last = guest.console
         if guest.booted and guest.result.release != kernel.release:
             why = f"the kernel calls itself {guest.result.release}; {kernel.release} was expected"
-            return guests, Fault.NO_BOOT, why, last
+            return _Boots(guests, Fault.NO_BOOT, why, last)
         broken = guest.ending is Ending.QEMU_FAILED
         runs = guest.result.runs
         ran = [one for one in pending if str(one.kind) in runs and (runs[str(one.kind)].done or not broken)]
@@ -278,10 +341,10 @@ def _boot_until_all_ran(
             fault, where = _nobodys_fault(guest)
             why = f"{where}: {guest.reason or _faults(guest)} (console: {guest.console})"
             if verbose:
-                return guests, fault, why + "; tried twice", last
+                return _Boots(guests, fault, why + "; tried twice", last)
             logger.warning("%s: %s; trying once more", verification.kernel, why)
             accelerator, verbose = Accelerator.TCG, True
-    return guests, fault, why, last
+    return _Boots(guests, fault, why, last)
 
 
 def _nobodys_fault(guest: GuestRun) -> tuple[Fault, str]:
@@ -305,6 +368,7 @@ def _boot(
     accelerator: Accelerator,
     *,
     verbose: bool,
+    together: bool = False,
 ) -> GuestRun:
     plan = GuestPlan(
         kernel,
@@ -314,6 +378,7 @@ def _boot(
         only=bench.only,
         limits=bench.limits.scaled(slowness(os.getloadavg()[0], len(os.sched_getaffinity(0)))),
         strace=bench.strace,
+        together=together,
     )
     port = 0
     if bench.gdb is not None:
@@ -332,7 +397,9 @@ def _boot(
             on_stage=lambda stage: bench.on_stage(verification.kernel, stage),
         )
         if bench.keep:
-            (work / "results.jsonl").write_bytes(inflated((work / "results").read_bytes()))
+            content = inflated((work / "results").read_bytes(), work / "results.bulk")
+            (work / "results.jsonl").write_bytes(content)
+            (work / "results.bulk").unlink(missing_ok=True)
     _prune(logs)
     return guest
 

@@ -25,6 +25,8 @@ def test_the_whole_command_line_of_an_emulated_guest() -> None:
         "-kernel", "/k/vmlinux", "-initrd", "/w/initramfs", "-append", kernel_command_line(verbose=False),
         "-chardev", "file,id=console,path=/l/console", "-serial", "chardev:console",
         "-chardev", "file,id=results,path=/w/results", "-serial", "chardev:results",
+        "-object", "memory-backend-file,id=bulk,share=on,size=67108864,mem-path=/w/results.bulk",
+        "-device", "ivshmem-plain,memdev=bulk",
         "-no-reboot",
     ]  # fmt: skip
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from kdriver.verifier.results import ResultError, ResultReader, inflated, read_results
@@ -9,6 +11,7 @@ from tests.fakes.qemu import deflated
 
 HELLO = b'{"hello":1,"release":"6.1.0","version":"#1"}\n'
 EVENT = b'{"driver":"core","event":{"ts":5,"cpu":0,"tid":9,"type":307,"name":"openat","params":{"name":"\\udcff"}}}\n'
+NO_BULK = Path("/nonexistent/bulk")
 END = b'{"end":true,"rc":0,"lines":3}\n'
 
 
@@ -110,14 +113,57 @@ def test_bytes_that_were_changed_on_the_way_are_an_error(place: int) -> None:
         read_results(bytes(content))
 
 
+BULK = (
+    b'{"case":"a","event":"dup","tid":7,"params":{}}\n{"ts":5,"tid":7,"name":"dup","params":{}}\n'
+    b'{"ts":6,"tid":7,"name":"dup","params":{}}\n'
+)
+FIRST = BULK.index(b"\n") + 1
+POINTERS = (
+    b'{"driver":"core+bpf","bulk":"expect","from":0,"bytes":%d}\n'
+    b'{"driver":"bpf","bulk":"event","from":%d,"bytes":%d}\n' % (FIRST, FIRST, len(BULK) - FIRST)
+)
+
+
+def test_lines_in_shared_memory_are_read_from_there(tmp_path: Path) -> None:
+    bulk = tmp_path / "bulk"
+    bulk.write_bytes(BULK + bytes(100))
+    result = read_results(deflated(HELLO + POINTERS + b'{"end":true,"rc":0,"lines":4}\n'), bulk)
+    assert [len(result.runs[kind].expectations) for kind in ("core", "bpf")] == [1, 1]
+    assert [len(result.runs[kind].events) for kind in ("core", "bpf")] == [0, 2]
+    shown = inflated(deflated(HELLO + POINTERS, ended=False), bulk).splitlines()
+    assert [line[:30] for line in shown[1:]] == [
+        b'{"driver":"core+bpf","expect":', b'{"driver":"bpf","event":{"ts":', b'{"driver":"bpf","event":{"ts":',
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "content", [pytest.param(BULK[:-5], id="cut"), pytest.param(BULK[:-1] + b"x", id="no end of a line")]
+)
+def test_lines_that_are_not_in_shared_memory_are_an_error(tmp_path: Path, content: bytes) -> None:
+    bulk = tmp_path / "bulk"
+    bulk.write_bytes(content)
+    with pytest.raises(ResultError, match="bytes of lines were said to be shared"):
+        read_results(deflated(HELLO + POINTERS), bulk)
+    with pytest.raises(ResultError, match="no memory is shared with this guest"):
+        read_results(deflated(HELLO + POINTERS))
+    assert inflated(deflated(HELLO + POINTERS, ended=False), NO_BULK) == HELLO + POINTERS
+
+
+def test_a_line_about_several_drivers_is_about_each() -> None:
+    reader = ResultReader()
+    reader.feed(deflated(HELLO + b'{"driver":"core+kmod","stage":"cases"}\n', ended=False))
+    assert {kind: run.stage for kind, run in reader.result.runs.items()} == {"core": "cases", "kmod": "cases"}
+    assert (reader.result.driver, reader.result.stage) == ("core+kmod", "cases")
+
+
 def test_bytes_after_the_end_are_an_error() -> None:
     with pytest.raises(ResultError, match="bytes after the end"):
         read_results(deflated(HELLO + EVENT + END) + b"x")
 
 
 def test_what_can_be_read_of_a_channel_is_kept_as_text() -> None:
-    assert inflated(deflated(HELLO + EVENT, ended=False)) == HELLO + EVENT
-    assert inflated(b"no such thing") == b""
+    assert inflated(deflated(HELLO + EVENT, ended=False), NO_BULK) == HELLO + EVENT
+    assert inflated(b"no such thing", NO_BULK) == b""
 
 
 def test_a_guest_that_stopped_has_not_ended() -> None:

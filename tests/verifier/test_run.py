@@ -90,16 +90,55 @@ def test_drivers_that_contradict_each_other_fail(tmp_path: Path) -> None:
 
 
 def test_a_driver_that_breaks_the_guest_does_not_take_the_others_with_it(tmp_path: Path) -> None:
+    together = [hello(), *good_run("core")[:1]]
     first = [hello(), *good_run("kmod")[:1]]
     second = ended([hello(), *good_run("bpf"), *good_run("core")])
-    qemu = write_boots(tmp_path, first, second)
+    qemu = write_boots(tmp_path, together, first, second)
     verified = verify_kernel(_verification(tmp_path, *DriverKind), _bench(tmp_path, qemu))
     assert _said(verified) == [
         ("kmod", Outcome.FAILED, "the guest ended in stage kmod load: Kernel panic - not syncing: made up"),
         ("bpf", Outcome.PASSED, ""),
         ("core", Outcome.PASSED, ""),
     ]
+    assert _boots(tmp_path) == 3
+    assert dict(verified[0].verdict.facts)["turns"].startswith("one driver after another, for together kmod: ")
+
+
+def test_the_cases_run_once_while_all_drivers_watch(tmp_path: Path) -> None:
+    run = good_run("core")
+    shared = [{**line, "driver": "core+bpf+kmod"} for line in run if {"expect", "done", "taint_before"} & line.keys()]
+    own = [line for line in run if not {"expect", "done", "taint_before"} & line.keys()]
+    lines = [*({**line, "driver": str(kind)} for kind in DriverKind for line in own), *shared]
+    qemu = write_boots(tmp_path, ended([hello(), *lines]))
+    verified = verify_kernel(_verification(tmp_path, *DriverKind), _bench(tmp_path, qemu))
+    assert _said(verified) == [(str(kind), Outcome.PASSED, "") for kind in DriverKind]
+    assert {dict(one.verdict.facts)["turns"] for one in verified} == {"all drivers at once"}
+    assert [one.verdict.events for one in verified] == [1, 1, 1]
+
+
+def test_what_fails_together_is_judged_by_what_each_driver_does_alone(tmp_path: Path) -> None:
+    bad = [good_run(kind, res=9 if kind is DriverKind.BPF else 3) for kind in DriverKind]
+    lines = ended([hello(), *(line for run in bad for line in run)])
+    verified = verify_kernel(_verification(tmp_path, *DriverKind), _bench(tmp_path, write_boots(tmp_path, lines)))
+    assert [one.verdict.outcome for one in verified] == [Outcome.PASSED, Outcome.FAILED, Outcome.PASSED]
     assert _boots(tmp_path) == 2
+    assert not any("together" in text for one in verified for text in one.verdict.failures)
+
+
+def test_what_only_fails_together_fails(tmp_path: Path) -> None:
+    bad = [good_run(kind, res=9 if kind is DriverKind.BPF else 3) for kind in DriverKind]
+    good = [good_run(kind) for kind in DriverKind]
+    boots = [ended([hello(), *(line for run in runs for line in run)]) for runs in (bad, good)]
+    verified = verify_kernel(_verification(tmp_path, *DriverKind), _bench(tmp_path, write_boots(tmp_path, *boots)))
+    assert [one.verdict.outcome for one in verified] == [Outcome.PASSED, Outcome.FAILED, Outcome.PASSED]
+    assert verified[1].verdict.reason.startswith("together with the other drivers: bpf: ")
+    assert verified[1].verdict.reason.endswith("; alone it passes")
+
+
+def test_one_kind_has_its_turn_alone(tmp_path: Path) -> None:
+    qemu = write_boots(tmp_path, ended([hello(), *good_run("core", res=9)]))
+    (one,) = verify_kernel(_verification(tmp_path, DriverKind.CORE), _bench(tmp_path, qemu))
+    assert (one.verdict.outcome, _boots(tmp_path)) == (Outcome.FAILED, 1)
 
 
 def test_a_kernel_that_boots_the_second_time_is_judged(tmp_path: Path) -> None:
