@@ -57,6 +57,52 @@ def read_exports(vmlinux: Path) -> Exports:
     return Exports(crcs, has_crcs)
 
 
+def read_places(vmlinux: Path) -> dict[str, tuple[str, int]]:
+    """Where each exported symbol is: the name of its section, and how far from that one's beginning. Empty where
+    read_exports is. Raises OSError."""
+    found: dict[str, int] = {}
+    try:
+        with vmlinux.open("rb") as file:
+            elf = ELFFile(file)
+            strings = _section(elf, _STRINGS)
+            for name, _ in _TABLES:
+                table = _section(elf, name)
+                if table.content and strings.content:
+                    found.update(_addresses(table, strings))
+            sections = [
+                (str(one.name), int(one["sh_addr"]), int(one["sh_size"]))
+                for one in elf.iter_sections()
+                if one["sh_addr"]
+            ]
+    except (ELFError, struct.error, ValueError, UnicodeDecodeError):
+        return {}
+    return {
+        symbol: (name, at - start)
+        for symbol, at in found.items()
+        for name, start, size in sections
+        if start <= at < start + size and not name.startswith(".data..percpu")
+    }
+
+
+def _addresses(table: _Section, strings: _Section) -> Iterator[tuple[str, int]]:
+    size = _entry_size(table, strings)
+    for at in range(0, len(table.content), size):
+        if size == 16:
+            (address,) = struct.unpack_from("<Q", table.content, at)
+        else:
+            (offset,) = struct.unpack_from("<i", table.content, at)
+            address = table.address + at + offset
+        yield _name(table, at, size, strings), address
+
+
+def _entry_size(table: _Section, strings: _Section) -> int:
+    for size in _ENTRY_BYTES:
+        count, rest = divmod(len(table.content), size)
+        if not rest and all(_name(table, at * size, size, strings) for at in range(count)):
+            return size
+    raise ValueError("the entries are of no known size")
+
+
 def _section(elf: ELFFile, name: str) -> _Section:
     found = elf.get_section_by_name(name)
     return _Section(0, b"") if found is None else _Section(found["sh_addr"], bytes(found.data()))

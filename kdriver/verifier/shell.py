@@ -13,6 +13,7 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
 from kdriver.core.errors import ConfigError
+from kdriver.inspect.exports import read_places
 from kdriver.verifier.host_clock import host_tsc_khz
 from kdriver.verifier.image import GuestKernel
 from kdriver.verifier.initramfs import write_initramfs
@@ -71,10 +72,35 @@ def free_port() -> int:
 
 def gdb_advice(kernel: GuestKernel, port: int) -> str:
     """What to type in another terminal, and where the kernel's symbols are."""
-    file = f" {kernel.path}" if kernel.pvh else ""
+    symbols = symbol_file(kernel) if kernel.pvh else None
+    file = f" {symbols or kernel.path}" if kernel.pvh else ""
+    named = "That file names what the kernel exports to modules" if symbols else "That file has no symbols"
     return (
         f"the guest waits for a debugger; in another terminal:\n"
         f"    gdb{file} -ex 'target remote 127.0.0.1:{port}' -ex continue\n"
-        f"  That file has no symbols; Debian's linux-image-{kernel.release}-dbg has them, in\n"
+        f"  Before continue, `hbreak tracepoint_probe_register` stops where a module begins to listen. {named};\n"
+        f"  Debian's linux-image-{kernel.release}-dbg has all symbols, in\n"
         f"  /usr/lib/debug/boot/vmlinux-{kernel.release}. Addresses are as in the file (nokaslr)."
     )
+
+
+def symbol_file(kernel: GuestKernel) -> Path | None:
+    """The uncompressed kernel with the names of what it exports, made beside it; None where there are none, or without
+    objcopy."""
+    made = kernel.path.with_name(f"{kernel.path.name}.symbols")
+    if made.is_file():
+        return made
+    places = read_places(kernel.path)
+    objcopy = shutil.which("objcopy")
+    if not places or objcopy is None:
+        return None
+    with tempfile.TemporaryDirectory(prefix=".symbols-", dir=made.parent) as name:
+        words, fresh = Path(name) / "words", Path(name) / "fresh"
+        words.write_text(
+            "".join(f"--add-symbol {symbol}={section}:0x{at:x},global\n" for symbol, (section, at) in places.items())
+        )
+        done = subprocess.run([objcopy, f"@{words}", str(kernel.path), str(fresh)], capture_output=True, check=False)
+        if done.returncode:
+            return None
+        fresh.replace(made)
+    return made
