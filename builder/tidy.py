@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.headers import header_digest, header_packages
-from builder.keep import Item, cache_limit, size_of, take_out, used_by_others
+from builder.keep import IN_MEMORY, Item, cache_limit, memory_folder, size_of, take_out, used_by_others
 from kdriver.core.download import by_digest
 from kdriver.core.kernel import FILE, Kernel, PackageRole
 
 TREES_KEPT = 8
 """Of those that no kernel waits for."""
+_TREES = ("headers", IN_MEMORY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,8 @@ class Tidy:
                 self._take_out()
 
     def _take_out(self) -> None:
-        trees = [one for one in self._idle if one[0].store == "headers"]
-        rest = [one for one in self._idle if one[0].store != "headers"]
+        trees = [one for one in self._idle if one[0].store in _TREES]
+        rest = [one for one in self._idle if one[0].store not in _TREES]
         going = trees[: max(0, len(trees) - TREES_KEPT)]
         left = sum(size_bytes for _, size_bytes in rest)
         while rest and left > self._share_bytes:
@@ -80,7 +81,10 @@ class Tidy:
 
 def _needs(cache: Path, kernel: Kernel) -> tuple[_Need, ...]:
     headers = header_packages(kernel)
-    found = [_Need("headers", cache / "headers" / header_digest(headers)[:32])] if headers else []
+    found = []
+    if headers:
+        name = header_digest(headers)[:32]
+        found = [_Need("headers", cache / "headers" / name), _Need(IN_MEMORY, memory_folder(cache) / name)]
     for package in kernel.packages:
         if package.archive == FILE or not package.digest:
             continue

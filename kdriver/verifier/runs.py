@@ -21,7 +21,8 @@ from kdriver.version import VERSION
 class Run:
     """One run. began, ended: UTC as verdicts have it. kernels: that were worked on. jobs: at a time. cpus: that the run
     could use. wall_s; cpu_s: of the verifier and of all that it started and waited for (compilers, QEMU); what a
-    container engine ran for it is not in it. kdriver: its version."""
+    container engine ran for it is not in it. machine_s: that all processors of the machine were busy, for whomever.
+    kdriver: its version."""
 
     began: str
     ended: str
@@ -31,6 +32,7 @@ class Run:
     wall_s: float
     cpu_s: float
     kdriver: str
+    machine_s: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """A flat object; keys are this class's fields."""
@@ -51,7 +53,7 @@ class Clock:
 def clock_run(kernels: int, jobs: int) -> Iterator[Clock]:
     """Time what happens in the block, and note it at its end, interrupted or not, with the kernels that it came to."""
     clock = Clock(kernels, jobs)
-    began, wall, cpu = _now(), time.monotonic(), _cpu_seconds()
+    began, wall, cpu, busy = _now(), time.monotonic(), _cpu_seconds(), _busy_seconds()
     try:
         yield clock
     finally:
@@ -64,6 +66,7 @@ def clock_run(kernels: int, jobs: int) -> Iterator[Clock]:
             round(time.monotonic() - wall, 1),
             round(_cpu_seconds() - cpu, 1),
             VERSION,
+            round(_busy_seconds() - busy, 1),
         )
         if clock.done:
             _append(clock.run)
@@ -102,3 +105,13 @@ def _now() -> str:
 def _cpu_seconds() -> float:
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def _busy_seconds() -> float:
+    """Of all processors together, since the machine started: user, nice, system, irq and softirq of /proc/stat."""
+    try:
+        words = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    except OSError:
+        return 0.0
+    ticks = [int(word) for word in words]
+    return sum(ticks[place] for place in (0, 1, 2, 5, 6)) / os.sysconf("SC_CLK_TCK")

@@ -215,7 +215,7 @@ def test_the_document_has_a_row_for_the_flavours_of_a_build_and_each_reason_once
         for kind in ("kmod", "bpf")
     ]
     passed = [told(one, kind) for one in rows[:2] for kind in ("kmod", "bpf", "core")]
-    run = Run("2026-11-20T16:05:00Z", "2026-11-20T16:55:00Z", 4, 2, 2, 3000.0, 5700.0, "0.1.0")
+    run = Run("2026-11-20T16:05:00Z", "2026-11-20T16:55:00Z", 4, 2, 2, 3000.0, 5700.0, "0.1.0", 5940.0)
     coverage = make_coverage([*passed, *refused], rows, KINDS, titles=TITLES, tried_only=True)
     text = render_markdown(coverage, made="today", runs=[run])
     both = "kmod and bpf and core not verified"
@@ -223,7 +223,7 @@ def test_the_document_has_a_row_for_the_flavours_of_a_build_and_each_reason_once
     assert "| kernel | package | amd64 | rt-amd64 | events | date |" in text
     assert "| `6.1.0-9` | 1-1 | passed | not verified | 2571 | 2026-11-20 |" in text
     assert "| build | not built: KERNEL.deb: none has it | 4 | `6.1.0-9`, `6.1.0-8` |" in text
-    assert "| 2026-11-20 16:05 | 4 | 2 | 2 | 50.0 min | 95.0 min |" in text
+    assert "| 2026-11-20 16:05 | 4 | 2 | 2 | 50.0 min | 95.0 min | 99.0 min |" in text
 
 
 def test_logs_come_along_with_the_page(tmp_path: Path) -> None:
