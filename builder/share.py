@@ -5,8 +5,9 @@ The kernel itself checks, when it loads a module with symbol CRCs (CONFIG_MODVER
 module imports has the CRC that it was built against, and that the vermagic texts are the same behind their first word:
 the release in front is skipped then, and only then (same_magic of kernel/module). That does not cover structures which
 the module reads and no imported symbol mentions, so their layouts are compared as well (builder/layouts.py), and the
-configuration that inline functions of headers depend on. The text of inline functions and macros is not compared
-(docs/building.md says so): each kernel has its own verdict on a shared module. What the release says is never asked.
+configuration that inline functions of headers depend on, and the code that clang's front end makes of the module's
+sources, in which their macros and inline functions are (builder/module_code.py). Each kernel has its own verdict on a
+shared module all the same. What the release says is never asked.
 
 What an eBPF probe shares is its code: builder/code.py.
 """
@@ -29,6 +30,7 @@ from builder.failure import StepError
 from builder.headers import HeaderTree
 from builder.keep import touch
 from builder.layouts import find_layouts, same_layouts
+from builder.module_code import find_module_code
 from builder.plan import BuildPlan
 from builder.recipe import Recipe
 from builder.store import Stored, find_stored
@@ -127,22 +129,36 @@ def _made_of(recipe: Recipe) -> tuple[str, ...]:
 
 
 def _differ(plan: BuildPlan, tree: HeaderTree, offer: Offer, bench: Bench) -> str:
-    """What the layouts, flags and configuration say against sharing. Without clang nothing is proved."""
+    """What the layouts, flags, configuration and code say against sharing. Without clang nothing is proved."""
     try:
-        bench.on_step(plan, "layouts")
         choice = bench.toolchains.llvm(plan.kernel)
         folder = bench.cache / "layouts"
         log = bench.log(plan).with_name("layouts.log")
         log.unlink(missing_ok=True)
         mine = find_layouts(tree, bench.source, choice, folder, log)
         theirs = find_layouts(offer.tree, bench.source, choice, folder, log)
+        # What the compiled module says counts more than what another compiler makes of the headers.
+        if theirs.vermagic != offer.facts.vermagic:
+            return "the module's vermagic is not what its headers say"
+        if differs := same_layouts(mine, theirs):
+            return differs
+        codes = {
+            find_module_code(
+                one_tree,
+                bench.source,
+                bench.generated,
+                bench.prepare(one_plan, one_tree).probes,
+                choice,
+                name=one_plan.name,
+                cache=folder,
+                log=log,
+            )
+            for one_plan, one_tree in ((plan, tree), (offer.plan, offer.tree))
+        }
+        return "macros or inline functions differ" if len(codes) > 1 else ""
     except StepError as error:
         logger.warning("%s: nothing can be shared with it: %s", plan.kernel.key, error.message)
         return error.message
-    # What the compiled module says counts more than what another compiler makes of the headers.
-    if theirs.vermagic != offer.facts.vermagic:
-        return "the module's vermagic is not what its headers say"
-    return same_layouts(mine, theirs)
 
 
 def _write(path: Path, text: str) -> None:

@@ -35,6 +35,17 @@ struct task_struct {{
 """
 
 
+SLAB = """
+#ifndef _LINUX_SLAB_H
+#define _LINUX_SLAB_H
+#include <linux/kernel.h>
+#define GFP_KERNEL 0x1u
+extern void *kmalloc(unsigned long size, int flags);
+extern void kfree(const void *memory);
+#endif
+"""
+
+
 def sched(outer: str = "int pid", inner: str = "int a") -> dict[str, str]:
     return {"linux/sched.h": SCHED.format(outer=outer, inner=inner)}
 
@@ -90,6 +101,12 @@ def results(capture: Capture) -> list[dict[str, Any]]:
             other(headers={**sched(), "linux/vermagic.h": UP}),
             "built",
             id="flags of vermagic",
+        ),
+        pytest.param(
+            other(headers={**sched(), "linux/slab.h": SLAB.replace("0x1u", "0x2u")}), "built", id="a macro that it uses"
+        ),
+        pytest.param(
+            other(headers={**sched(), "linux/slab.h": SLAB + "#define UNUSED 1\n"}), "shared", id="one that it does not"
         ),
         pytest.param(other(modversions=False), "built", id="a kernel that wants no CRCs and compares the release"),
     ],
