@@ -15,6 +15,9 @@ from kdriver.inspect.exports import read_exports
 
 _FACTS = "facts.json"
 _BTF = "kernel.btf"
+_VERMAGIC = re.compile(rb"[\w.+~-]+ (?:SMP )?[a-z_ ]*mod_unload [ -~]*(?=\0)")
+_LONGEST = 256
+"""Bytes before `mod_unload` that can belong to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +41,10 @@ def write_facts(vmlinux: Path | None, into: Path) -> None:
     facts: dict[str, object] = {"exports": {}, "has_crcs": False, "vermagic": ""}
     if vmlinux is not None:
         exports = read_exports(vmlinux)
-        found = re.search(rb"[\w.+~-]+ (?:SMP )?[a-z_ ]*mod_unload [ -~]*(?=\0)", vmlinux.read_bytes())
         facts = {
             "exports": exports.crcs,
             "has_crcs": exports.has_crcs,
-            "vermagic": found[0].decode("ascii").strip() if found else "",
+            "vermagic": _vermagic(vmlinux.read_bytes()),
         }
         try:
             btf = read_section(vmlinux, ".BTF")
@@ -51,6 +53,17 @@ def write_facts(vmlinux: Path | None, into: Path) -> None:
         if btf:
             (into / _BTF).write_bytes(btf)
     (into / _FACTS).write_text(json.dumps(facts))
+
+
+def _vermagic(kernel: bytes) -> str:
+    """The first string of that form; empty without. Looked for from the word in its middle, which is rare: a search for
+    the whole form takes most of a second."""
+    at = -1
+    while (at := kernel.find(b"mod_unload ", at + 1)) >= 0:
+        found = _VERMAGIC.search(kernel[max(0, at - _LONGEST) : kernel.find(b"\0", at) + 1])
+        if found:
+            return found[0].decode("ascii").strip()
+    return ""
 
 
 def has_facts(folder: Path) -> bool:

@@ -48,6 +48,12 @@ def lz4_legacy() -> bytes:
     return with_size(LZ4_LEGACY + struct.pack("<I", len(block)) + block)
 
 
+def damaged_lz4() -> bytes:
+    """A match that lies before the block."""
+    block = bytes([1 << 4]) + b"x" + struct.pack("<H", 9) + bytes([5 << 4]) + b"lasts"
+    return with_size(LZ4_LEGACY + struct.pack("<I", len(block)) + block)
+
+
 def bzimage(payload: bytes, *, sectors: int = 3) -> bytes:
     """An image with that payload 0x40 bytes after `sectors` sectors of setup code and the boot sector."""
     setup = bytearray((sectors + 1) * 512 + 0x40)
@@ -88,6 +94,7 @@ def test_an_image_that_is_already_an_elf_is_taken_as_it_is(tmp_path: Path) -> No
         pytest.param(bzimage(b"unknown!" * 4), "compressed in an unknown way", id="unknown format"),
         pytest.param(bzimage(gzip.compress(VMLINUX))[:-50], "is cut short", id="cut short"),
         pytest.param(bzimage(with_size(zstd.compress(VMLINUX)[:-9])), "damaged", id="damaged zstd"),
+        pytest.param(bzimage(damaged_lz4()), "an LZ4 block: ", id="damaged lz4"),
         pytest.param(bzimage(zstd.compress(VMLINUX) + struct.pack("<I", 7)), "7 were promised", id="other size"),
         pytest.param(bzimage(gzip.compress(b"no elf" * 99)), "is no ELF file", id="no elf"),
     ],
