@@ -20,7 +20,7 @@ from pathlib import Path
 
 from builder.choice import Choice
 from builder.code import normal_form
-from builder.failure import StepError
+from builder.failure import Failure, StepError
 from builder.headers import HeaderTree
 from builder.keep import touch
 from builder.kinds.bpf import include_argv
@@ -77,8 +77,8 @@ def find_module_code(
     cache: Path,
     log: Path,
 ) -> str:
-    """The digest of a module's code against a header set, compiled now where it is not in the cache; empty where it
-    cannot be known."""
+    """The digest of a module's code against a header set, compiled now where it is not in the cache; empty where clang
+    does not compile it. Raises StepError (headers) where the header set is not there any more."""
     assert isinstance(choice.compiler, Llvm)
     llvm = choice.compiler
     parts = [_LAYOUT, tree.digest, digest_source(source, DriverKind.KMOD, generated), llvm.clang.text, name]
@@ -87,6 +87,8 @@ def find_module_code(
     if kept.is_file():
         touch(kept)
         return str(json.loads(kept.read_text())["digest"])
+    if not (tree.build_dir / "include/generated/autoconf.h").is_file():
+        raise StepError(Failure.HEADERS, f"{tree.build_dir.name} has no include/generated/autoconf.h")
     cache.mkdir(parents=True, exist_ok=True)
     root = Path(tempfile.mkdtemp(prefix=".code-", dir=cache))
     try:

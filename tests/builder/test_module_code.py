@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from builder.module_code import plain_code
+from builder.choice import Choice, ExecutorName, make_toolchains
+from builder.failure import StepError
+from builder.headers import HeaderTree
+from builder.module_code import find_module_code, plain_code
+from builder.probes import ProbeResult
+from builder.source import load_source
+from builder.toolchain import Llvm
+from tests.fakes.tiny_kernel import TOY_DRIVER, TinyKernel, tiny_tree
 
 CODE = r"""
 @__UNIQUE_ID_license250 = internal constant [4 x i8] c"GPL\00", section ".modinfo"
@@ -35,3 +44,34 @@ define void @f(ptr %0) {
 def test_code_is_the_same_but_for_counters_and_lines(old: str, new: str, same: bool) -> None:
     assert CODE.count(old) == 1 or old in ("license250",)
     assert (plain_code(CODE) == plain_code(CODE.replace(old, new))) is same
+
+
+def digest(tree: HeaderTree, folder: Path, variants: tuple[str, ...] = ("choice__there",)) -> str:
+    (folder / "gen").mkdir(exist_ok=True)
+    choice: Choice = make_toolchains(ExecutorName.LOCAL, folder).llvm(None)
+    assert isinstance(choice.compiler, Llvm)
+    return find_module_code(
+        tree,
+        load_source(TOY_DRIVER),
+        folder / "gen",
+        ProbeResult(variants),
+        choice,
+        name="toy",
+        cache=folder / "cache",
+        log=folder / "log",
+    )
+
+
+def test_header_set_that_was_taken_out_says_nothing_and_nothing_is_kept(tmp_path: Path) -> None:
+    tree = tiny_tree(tmp_path, TinyKernel())
+    gone = tree.build_dir / "include/generated/autoconf.h"
+    text = gone.read_text()
+    gone.unlink()
+    with pytest.raises(StepError, match=r"has no include/generated/autoconf\.h"):
+        digest(tree, tmp_path)
+    gone.write_text(text)
+    assert len(digest(tree, tmp_path)) == 64
+
+
+def test_module_that_clang_does_not_compile_has_no_digest(tmp_path: Path) -> None:
+    assert digest(tiny_tree(tmp_path), tmp_path, variants=()) == ""
