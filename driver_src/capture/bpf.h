@@ -16,6 +16,8 @@
 struct kd_host {
 	bool raw_tp; /* programs of raw tracepoints */
 	bool ringbuf;
+	bool constants; /* global constants of objects, which the CO-RE probe is told by what it has to do */
+	bool btf; /* the kernel's type information, its own or from a file */
 	bool kprobes; /* kprobes can be attached */
 	bool faultable; /* tracepoints of system calls run preemptible: raw programs lose events there */
 	bool boot_clock; /* bpf_ktime_get_boot_ns */

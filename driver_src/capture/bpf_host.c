@@ -49,6 +49,17 @@ static int try_bpf(void)
 	return kd_fail(KD_EXIT_LOAD, kd_host_permission_hint(error), "the kernel refuses bpf(): %s", strerror(error));
 }
 
+/* 5.2 has maps that programs can only read (591fe9888d78), which it holds the constants of an object in. */
+static bool has_constants(void)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, how, .map_flags = BPF_F_RDONLY_PROG);
+	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "kd_try", 4, 4, 1, &how);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 static bool has_member(const struct btf *btf, const char *type_name, const char *member, bool nested)
 {
 	int id = btf__find_by_name_kind(btf, type_name, BTF_KIND_STRUCT);
@@ -103,6 +114,7 @@ int kd_host_probe(struct kd_host *host, const char *btf_path)
 	memset(host, 0, sizeof(*host));
 	host->raw_tp = libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_RAW_TRACEPOINT, NULL) > 0;
 	host->ringbuf = libbpf_probe_bpf_map_type(BPF_MAP_TYPE_RINGBUF, NULL) > 0;
+	host->constants = has_constants();
 	host->kprobes = libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_KPROBE, NULL) > 0 && can_kprobe();
 	btf = btf_path ? btf__parse(btf_path, NULL) : btf__load_vmlinux_btf();
 	if (!btf) {
@@ -114,6 +126,7 @@ int kd_host_probe(struct kd_host *host, const char *btf_path)
 						BPF_FUNC_ktime_get_boot_ns, NULL) > 0;
 		return -1;
 	}
+	host->btf = true;
 	host->boot_clock = has_helper(btf, "BPF_FUNC_ktime_get_boot_ns");
 	/* Since 6.13; on 7.2 and 7.3 raw programs were seen to miss calls there (recursion_misses). */
 	host->faultable = has_member(btf, "tracepoint_ext", "faultable", false);

@@ -107,6 +107,23 @@ static int check_build(const struct kd_bpf_driver *driver)
 		       "%s: built for kernel %s, this kernel is %s", driver->path, driver->release, host.release);
 }
 
+/* A CO-RE probe, which names no release, cannot work on every kernel that runs eBPF programs. */
+static int check_core(const struct kd_bpf_driver *driver)
+{
+	const char *hint = "Take the probe that was built for this kernel, or the kernel module.";
+
+	if (driver->release[0])
+		return -1;
+	if (!driver->host.constants)
+		return kd_fail(KD_EXIT_LOAD, hint,
+			       "%s: a CO-RE probe, and this kernel's eBPF has no global constants (5.2 has)",
+			       driver->path);
+	if (!driver->host.btf)
+		return kd_fail(KD_EXIT_LOAD, "Name a BTF file of this very kernel with --btf, or take another driver.",
+			       "%s: a CO-RE probe, and this kernel has no type information (BTF)", driver->path);
+	return -1;
+}
+
 static bool needs_self_test(const struct kd_bpf_driver *driver)
 {
 	return (driver->release[0] || driver->options->btf) && !driver->options->force;
@@ -404,6 +421,8 @@ int kd_bpf_open(const struct kd_options *options, struct kd_driver **result)
 		status = check_build(driver);
 	if (status < 0)
 		status = kd_host_probe(&driver->host, options->btf);
+	if (status < 0)
+		status = check_core(driver);
 	if (status < 0)
 		status = choose_type(driver);
 	driver->base.cpus = (unsigned int)libbpf_num_possible_cpus();
