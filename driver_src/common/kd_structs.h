@@ -79,7 +79,7 @@ static KD_INLINE int kd_cap_openat2_asked(struct kd_fill *c, u64 how)
 
 static KD_INLINE int kd_cap_openat2_mode(struct kd_fill *c, u64 how)
 {
-	u64 words[2];
+	u64 words[2] = {0, 0};
 
 	if (kd_read_user(words, how, sizeof(words)))
 		return kd_push_empty(c);
