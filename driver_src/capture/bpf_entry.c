@@ -104,13 +104,17 @@ static bool takes_kprobe(int type, const char *function)
 	return fd >= 0;
 }
 
-/* Asked of functions that all kernels have, for x86_64 and for i386; a kernel without calls of i386 takes the tracepoint. */
+/*
+ * Asked of functions that all kernels have, for x86_64 and for i386; a kernel without calls of i386 takes the tracepoint. So
+ * does one without the youngest of the calls (openat2, 5.6): no function of it tells that the call was tried, the tracepoint
+ * does.
+ */
 bool kd_bpf_entry_possible(void)
 {
 	int type = kprobe_type();
 
 	return type >= 0 && all_known() && !switched_off() && takes_kprobe(type, "__x64_sys_exit_group") &&
-	       takes_kprobe(type, "__ia32_sys_exit_group");
+	       takes_kprobe(type, "__ia32_sys_exit_group") && takes_kprobe(type, "__x64_sys_openat2");
 }
 
 /* 0, also where the kernel has no such function and thus no such call. */
