@@ -147,6 +147,8 @@ extern bool expect_preadv; /* the case expects its own as well */
 extern bool kernel_tells_created;
 /* signalfd finds no room for what it converts on the stack of a 64-bit program, before 4.16. */
 extern bool compat_has_room;
+/* An execveat that succeeded leaves the kernel under the number of execve: since 4.12. */
+extern bool execveat_ends_as_execve;
 extern bool missing_on_i386[K_KINDS]; /* by its i386 number */
 bool kernel_has(enum kind kind); /* whether it has a call, the way the case makes it */
 void i386_setup(void);

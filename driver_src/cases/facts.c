@@ -37,6 +37,7 @@ static size_t read_file(const char *path, char *text, size_t size)
 }
 
 bool helper_has_statx, helper_has_preadv2, expect_preadv, kernel_tells_created, compat_has_room;
+bool execveat_ends_as_execve;
 
 static bool reread(int fd, char *text, size_t size)
 {
@@ -392,6 +393,7 @@ void self_setup(int argc, char **argv)
 	helper_has_statx = raw_call(SYS_statx, U(AT_FDCWD), U("/"), 0, 0, U(text), 0) == 0;
 	helper_has_preadv2 = raw_call(SYS_preadv2, U(-1), 0, 0, 0, 0, 0) == -EBADF;
 	percpu_rss = major > 6 || (major == 6 && minor >= 2);
+	execveat_ends_as_execve = major > 4 || (major == 4 && minor >= 12);
 	compat_has_room = major > 4 || (major == 4 && minor >= 16);
 	kernel_tells_created = major > 4 || (major == 4 && minor >= 19);
 	has_thread_self = access("/proc/thread-self/stat", R_OK) == 0;
