@@ -111,8 +111,8 @@ class Shares:
             offers = tuple(self._offers)
         exported: dict[str, int] | None = None
         for offer in offers:
-            if _made_of(offer.recipe) != _made_of(recipe):
-                continue
+            if _made_of(offer.recipe) != _made_of(recipe) or not offer.tree.build_dir.is_dir():
+                continue  # made of something else, or its headers have left the cache since
             exported = read_symvers(tree.build_dir / "Module.symvers") if exported is None else exported
             if compare_symbols(offer.facts, exported) or _differ(plan, tree, offer, bench):
                 continue
@@ -159,6 +159,8 @@ def _differ(plan: BuildPlan, tree: HeaderTree, offer: Offer, bench: Bench) -> st
     except StepError as error:
         logger.warning("%s: nothing can be shared with it: %s", plan.kernel.key, error.message)
         return error.message
+    except OSError as error:  # a batch takes headers out that none of its kernels needs any more
+        return str(error)
 
 
 def _write(path: Path, text: str) -> None:
