@@ -104,17 +104,23 @@ static bool takes_kprobe(int type, const char *function)
 	return fd >= 0;
 }
 
+/* The youngest of the calls (openat2, 5.6), tried without anything that it could do. */
+static bool has_all_calls(void)
+{
+	return syscall(SYS_openat2, -1, NULL, NULL, 0) >= 0 || errno != ENOSYS;
+}
+
 /*
  * Asked of functions that all kernels have, for x86_64 and for i386; a kernel without calls of i386 takes the tracepoint. So
- * does one without the youngest of the calls (openat2, 5.6): no function of it tells that the call was tried, the tracepoint
- * does.
+ * does one without one of the calls: no function of it tells that the call was tried, the tracepoint does. It is asked first,
+ * as older kernels log each kprobe that finds no function.
  */
 bool kd_bpf_entry_possible(void)
 {
-	int type = kprobe_type();
+	int type = has_all_calls() ? kprobe_type() : -1;
 
 	return type >= 0 && all_known() && !switched_off() && takes_kprobe(type, "__x64_sys_exit_group") &&
-	       takes_kprobe(type, "__ia32_sys_exit_group") && takes_kprobe(type, "__x64_sys_openat2");
+	       takes_kprobe(type, "__ia32_sys_exit_group");
 }
 
 /* 0, also where the kernel has no such function and thus no such call. */

@@ -77,14 +77,20 @@ static KD_INLINE int kd_continue(struct kd_fill *c, u32 context, u32 first)
 {
 	u32 key = kd_own_key(context);
 	struct kd_state *s = bpf_map_lookup_elem(&kd_state, &key);
-	u8 *block = kd_block_of(key);
+	u8 *block = kd_block_of(key), *block_values;
 	u64 values;
 
 	if (!s || !block)
 		return -ENOSPC;
 	values = s->values;
 	asm volatile("%0 &= 0x7f" : "+r"(values)); /* KD_HEAD_MASK */
-	kd_resume(c, s, block, block + values);
+	block_values = block + values;
+	/*
+	 * One pointer from here on. What the compiler keeps of it on the stack is then a pointer, whose bounds the verifiers
+	 * of all kernels remember; before 5.17 they forget those of a number that was on the stack.
+	 */
+	asm volatile("" : "+r"(block_values));
+	kd_resume(c, s, block, block_values);
 	c->off = s->off;
 	c->param = first;
 	return 0;
