@@ -24,6 +24,7 @@ _KNOWN: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"^perf: interrupt took too long"), "the host was busy"),
     (re.compile(r"^clocksource: "), "the host was busy"),
     (re.compile(r"^sched: RT throttling activated"), "a case runs at real-time priority, and the host was busy"),
+    (re.compile(r"^TECH PREVIEW: "), "RHEL 7 says it at the first use of bpf() after a boot"),
     (re.compile(r"^random: .* uninitialized urandom read"), "the guest is seconds old"),
 )
 
