@@ -28,6 +28,8 @@ _NEEDS = {
 }
 """Options without which a driver of that kind cannot work on any kernel."""
 _BTF = "CONFIG_DEBUG_INFO_BTF"
+_INSTRUCTIONS = re.compile(r"\bBPF_JLT\b")
+"""In a kernel's bpf.h: the instructions that the per-kernel probe consists of (4.14, 3.10.0-957.el7)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +72,12 @@ def given_kernel(
     Raises StepError (headers) when the headers are not what a build needs, ConfigError when nothing says the release.
     """
     kernel = Kernel(FILE, FILE, "", version, "", "x86_64", "", tuple(headers), authenticated=False)
-    config = ""
+    config = bpf = ""
     if headers:
         tree = prepare_headers(kernel, cache_dir() / "headers", fetch_package, unpack_package)
         release = tree.evidence.release
         config = (tree.build_dir / ".config").read_text(errors="replace") if _has_config(tree.build_dir) else ""
+        bpf = _read(tree.source_dir / "include/uapi/linux/bpf.h")
     if not release:
         raise ConfigError("the kernel image does not say its release", hint="Name it (`uname -r`) with --release.")
     content = sorted(one.sha256 for one in (*headers, *others) if one.role is not PackageRole.MODULES)
@@ -84,22 +87,28 @@ def given_kernel(
         package_version=hashlib.sha256("\0".join(content).encode()).hexdigest()[:16],
         packages=(*headers, *others),
     )
-    return GivenKernel(named, tuple(_lacking(config, has_btf)))
+    return GivenKernel(named, tuple(_lacking(config, bpf, has_btf)))
 
 
-def _lacking(config: str, has_btf: bool | None) -> list[tuple[DriverKind, str]]:
-    """config: the text of .config, empty where it is unknown."""
+def _lacking(config: str, bpf: str, has_btf: bool | None) -> list[tuple[DriverKind, str]]:
+    """config: the text of .config, bpf: that of the kernel's bpf.h; empty where it is unknown."""
     found = {}
     if config:
         for kind, options in _NEEDS.items():
             missing = [option for option in options if not re.search(rf"^{option}=y", config, re.M)]
             if missing:
                 found[kind] = f"the kernel was built without {missing[0]}"
+    if bpf and not _INSTRUCTIONS.search(bpf):
+        found.setdefault(DriverKind.BPF, "the kernel's eBPF is older than the probe's (4.14, 3.10.0-957.el7)")
     if has_btf is None and config:
         has_btf = re.search(rf"^{_BTF}=y", config, re.M) is not None
     if has_btf is False:
         found.setdefault(DriverKind.CORE, "the kernel has no type information (BTF); --btf FILE names some")
     return list(found.items())
+
+
+def _read(path: Path) -> str:
+    return path.read_text(errors="replace") if path.is_file() else ""
 
 
 def _has_config(build_dir: Path) -> bool:
