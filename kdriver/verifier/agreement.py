@@ -121,8 +121,8 @@ def _subjects(key: Key, told: Mapping[DriverKind, _Told]) -> Iterator[tuple[str,
     yield f"case {case}, {name}", there, "an event", "there"
     with_event = {kind: one for kind, one in told.items() if one.event is not None}
     params = dict.fromkeys(param for one in with_event.values() for param in _params(one.event))
+    expectations = [one.expected for one in with_event.values()]
     for param in params:
-        expectations = [one.expected for one in with_event.values()]
         how = _comparable(param, expectations)
         if how == "uncertain":
             yield f"case {case}, {name}.{param}", {}, "", how
@@ -141,6 +141,9 @@ def _params(event: Record | None) -> Record:
 def _comparable(param: str, expectations: list[Record]) -> str:
     """`value` where all case programs expected the same, `presence` where values differ from run to run or are not
     checked, `uncertain` where one run's case has a value and another's none."""
+    first = expectations[0]
+    if all(one is first for one in expectations):  # the drivers watched the same calls
+        return "value" if param in first.get("params", {}) else "presence"
     exact = [one["params"][param] for one in expectations if param in one.get("params", {})]
     if len(exact) < len(expectations):
         return "presence"

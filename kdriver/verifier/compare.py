@@ -120,8 +120,8 @@ def compare(
             if differences:
                 failures.append(f"{one}: " + "; ".join(str(each) for each in differences))
                 shown += [each.of(one) for each in differences]
+                wrong.add(one.case)
         failures += _unpaired(thread)
-        wrong |= {one.case for one, event in thread.pairs if _differences(one, event)}
         wrong |= {one.case for one in thread.missing}
         shown += [_lost(one) for one in thread.missing]
         missing += thread.missing
@@ -235,6 +235,8 @@ def _differences(one: Expectation, event: Record, counts: dict[str, int] | None 
 
 
 def _same(expected: Any, seen: Any) -> bool:
+    if type(expected) in (int, str):
+        return type(seen) is type(expected) and bool(expected == seen)
     if isinstance(expected, dict):
         return (
             isinstance(seen, dict)
