@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -94,6 +95,22 @@ def image_sha256(kernel: Kernel) -> str:
     return image.sha256 if image is not None else ""
 
 
+def _told_modules(kernel: Kernel, modules: Sequence[str]) -> tuple[str, ...]:
+    """What a verdict says of the modules: their names, and of a kernel from outside the index, which of that name."""
+    places = [package for package in kernel.packages if package.role in _MODULES and package.archive == FILE]
+    if not modules or not places:
+        return tuple(modules)
+    digest = hashlib.sha256()
+    for package in places:
+        digest.update(package.sha256.encode())
+        folder = Path(package.path)
+        for name in modules if folder.is_dir() else ():
+            for path in sorted(folder.rglob("*.ko*")):
+                if path.name.partition(".")[0].replace("-", "_") == name.replace("-", "_"):
+                    digest.update(path.read_bytes())
+    return (*modules, f"of {digest.hexdigest()[:12]}")
+
+
 def _depends(driver: DriverUnderTest) -> tuple[str, ...]:
     """What a module says it needs (modinfo `depends`); kdriver's own needs nothing."""
     if driver.kind is not DriverKind.KMOD or driver.name == "kdriver":
@@ -123,7 +140,7 @@ def from_folder(
                 missing,
                 headers=headers,
                 image_sha256=image_sha256(kernel),
-                modules=tuple(modules),
+                modules=_told_modules(kernel, modules),
             )
         )
     return tuple(verifications)
@@ -156,7 +173,7 @@ def from_given(
         kept_build_dir(kernel, cache_dir() / "headers"),
         none,
         image_sha256(kernel),
-        tuple(modules),
+        _told_modules(kernel, modules),
     )
 
 
@@ -192,7 +209,7 @@ def from_builds(
                 kept_build_dir(kernel, cache_dir() / "headers"),
                 tuple(none.items()),
                 image_sha256(kernel),
-                tuple(modules),
+                _told_modules(kernel, modules),
             )
         )
     return tuple(verifications)

@@ -205,6 +205,24 @@ def test_a_module_of_the_kernels_own_needs_a_place(tmp_path: Path, source: Path,
     assert "has no module veth" in capsys.readouterr().err
 
 
+def test_other_modules_of_the_same_name_make_it_another_trial(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    headers, image = _packages(tmp_path), _image(tmp_path)
+    mine = tmp_path / f"mine/lib/modules/{RELEASE}/kernel"
+    mine.mkdir(parents=True)
+    kept = []
+    for code in ("int kd_one;", "int kd_one;", "int kd_other;"):
+        says = f'"vermagic={RELEASE} SMP mod_unload modversions "'
+        text = f'const char vermagic[] __attribute__((section(".modinfo"))) = {says}; {code}'
+        argv = ["gcc", "-c", "-x", "c", "-", "-o", str(mine / "helpful.ko")]
+        subprocess.run(argv, input=text, text=True, check=True)
+        words = ("--module", "helpful", "--modules", tmp_path / "mine", "--kind", "kmod", "--changed", "--json")
+        assert _verify(image, "--driver-src", source, *words, headers=headers) == ExitCode.DONE
+        kept.append(_rows(capsys)[0]["kept"])
+    assert kept == [False, True, False]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

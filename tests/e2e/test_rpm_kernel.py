@@ -56,5 +56,5 @@ def test_a_kernel_of_rpms_is_built_for_booted_and_judged(
     (verdict,) = json.loads(done.stdout)
     assert verdict["kernel"].startswith(f"file/x86_64/{kernel.release}/")
     assert (verdict["kind"], verdict["outcome"]) == ("kmod", "passed")
-    assert verdict["facts"]["modules"] == MODULE
-    assert "dup" in verdict["cases"] or verdict["events"] > 0
+    assert verdict["facts"]["modules"].startswith(f"{MODULE} of ")
+    assert verdict["events"] > 0
