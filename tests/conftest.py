@@ -5,8 +5,14 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.fakes.tiny_kernel import BuildSite
 
 # Header trees of the caches that tests make and leave would stay in memory; the test of that says so itself.
 os.environ.setdefault("KDRIVER_HEADERS_MEMORY", "0")
@@ -71,3 +77,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="needs root"))
         for name in sorted({marker.name for marker in item.iter_markers()}):
             item.user_properties.append(("marker", name))
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BuildSite]:
+    """A mirror with kernels that do not exist, their index and an empty cache; kdriver is led there."""
+    from tests.fakes.tiny_kernel import build_site
+
+    with build_site(tmp_path) as made:
+        for name, value in made.environment().items():
+            monkeypatch.setenv(name, value)
+        yield made

@@ -24,21 +24,18 @@ from builder.memory import (
 )
 from kdriver.cli import run
 from kdriver.core.errors import ConfigError, ExitCode
-from tests.fakes.tiny_kernel import TOY_DRIVER, BuildSite, TinyKernel, build_site
+from tests.fakes.tiny_kernel import TOY_DRIVER, BuildSite, TinyKernel
 
 GIB = 1 << 30
 pytestmark = pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="this machine has no /dev/shm")
 
 
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BuildSite]:
-    with build_site(tmp_path) as made:
-        for name, value in {**made.environment(), MEMORY_VARIABLE: "1G"}.items():
-            monkeypatch.setenv(name, value)
-        try:
-            yield made
-        finally:
-            shutil.rmtree(memory_folder(made.cache), ignore_errors=True)
+@pytest.fixture(autouse=True)
+def in_memory(site: BuildSite, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Builds may take memory, and what they took is given back."""
+    monkeypatch.setenv(MEMORY_VARIABLE, "1G")
+    yield
+    shutil.rmtree(memory_folder(site.cache), ignore_errors=True)
 
 
 def build(kernel: str, source: Path = TOY_DRIVER) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,15 +14,7 @@ from builder.source import load_source
 from kdriver.core.errors import BuildError
 from kdriver.executors.local import LocalExecutor
 from kdriver.executors.task import Task
-from tests.fakes.tiny_kernel import TOY_DRIVER, BuildSite, TinyKernel, build_site
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BuildSite]:
-    with build_site(tmp_path) as made:
-        for name, value in made.environment().items():
-            monkeypatch.setenv(name, value)
-        yield made
+from tests.fakes.tiny_kernel import TOY_DRIVER, BuildSite, TinyKernel
 
 
 def test_every_part_is_measured_in_a_cache_of_its_own(site: BuildSite) -> None:

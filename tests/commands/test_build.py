@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,17 +17,9 @@ import pytest
 
 from kdriver.cli import run
 from kdriver.core.errors import ExitCode
-from tests.fakes.tiny_kernel import TOY_DRIVER, BuildSite, TinyKernel, build_site, write_index
+from tests.fakes.tiny_kernel import TOY_DRIVER, BuildSite, TinyKernel, write_index
 
 Capture = pytest.CaptureFixture[str]
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BuildSite]:
-    with build_site(tmp_path) as made:
-        for name, value in made.environment().items():
-            monkeypatch.setenv(name, value)
-        yield made
 
 
 def build(*words: str, source: Path = TOY_DRIVER) -> int:

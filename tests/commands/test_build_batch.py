@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -17,17 +16,9 @@ import pytest
 
 from kdriver.cli import run
 from kdriver.core.errors import ExitCode
-from tests.fakes.tiny_kernel import TOY_DRIVER, BuildSite, TinyKernel, build_site
+from tests.fakes.tiny_kernel import TOY_DRIVER, BuildSite, TinyKernel
 
 Capture = pytest.CaptureFixture[str]
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BuildSite]:
-    with build_site(tmp_path) as made:
-        for name, value in made.environment().items():
-            monkeypatch.setenv(name, value)
-        yield made
 
 
 def add_kernels(site: BuildSite, count: int, **fields: Any) -> list[str]:

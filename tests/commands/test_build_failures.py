@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,18 +16,10 @@ from builder.failure import Failure
 from kdriver.cli import run
 from kdriver.core.errors import ExitCode
 from kdriver.core.kernel import Kernel
-from tests.fakes.tiny_kernel import BuildSite, TinyKernel, build_site, write_index
+from tests.fakes.tiny_kernel import BuildSite, TinyKernel, write_index
 
 Capture = pytest.CaptureFixture[str]
 Setting = Callable[[BuildSite, Path, pytest.MonkeyPatch], Kernel]
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BuildSite]:
-    with build_site(tmp_path) as made:
-        for name, value in made.environment().items():
-            monkeypatch.setenv(name, value)
-        yield made
 
 
 def add_to(path: Path, text: str) -> None:

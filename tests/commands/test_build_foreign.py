@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 
 from kdriver.cli import run
 from kdriver.core.errors import ExitCode
-from tests.fakes.tiny_kernel import BuildSite, build_site
+from tests.fakes.tiny_kernel import BuildSite
 
 MODULE = """#include <linux/module.h>
 #include <linux/slab.h>
@@ -37,14 +36,6 @@ clang = ["-DPROBE=0"]
 commands = [["{clang}", "-target", "bpf", "-g", "-O2", "-DPROBE=1", "-c", "probe.c", "-o", "{name}-{version}.o"]]
 file = "other-one-3.1.o"
 """
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BuildSite]:
-    with build_site(tmp_path) as made:
-        for name, value in made.environment().items():
-            monkeypatch.setenv(name, value)
-        yield made
 
 
 @pytest.fixture

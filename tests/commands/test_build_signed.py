@@ -6,7 +6,6 @@ import hashlib
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,18 +25,10 @@ from kdriver.repository.metadata import SignedMetadata
 from kdriver.repository.publish import Action
 from tests.fakes.published import Published, candidate
 from tests.fakes.signing_keys import PIN, KeyPair, make_key, token_of
-from tests.fakes.tiny_kernel import TOY_DRIVER, BuildSite, build_site
+from tests.fakes.tiny_kernel import TOY_DRIVER, BuildSite
 
 Capture = pytest.CaptureFixture[str]
 TOKEN = "pkcs11:token=kdriver;object=key"
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BuildSite]:
-    with build_site(tmp_path) as made:
-        for name, value in made.environment().items():
-            monkeypatch.setenv(name, value)
-        yield made
 
 
 def build(*words: str) -> int:

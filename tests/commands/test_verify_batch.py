@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from kdriver.core.kernel import PackageRole
 from kdriver.core.paths import source_dir
 from kdriver.verifier.runs import read_runs
 from tests.fakes.guest_lines import write_boots_of
-from tests.fakes.tiny_kernel import TOY_DRIVER, BuildSite, TinyKernel, build_site, write_index
+from tests.fakes.tiny_kernel import TOY_DRIVER, BuildSite, TinyKernel, write_index
 
 OPTIONS = ["--distro", "debian12", "--kind", "kmod", "--executor", "local"]
 """Modules only: the toy source has no eBPF programs of the real catalogue."""
@@ -40,14 +39,6 @@ def driver_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
         lines = "".join(f"\tcp /bin/true $(OUT)/{program}\n" for program in programs.split())
         (folder / name / "Makefile").write_text(f"all:\n{lines}")
     return folder
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BuildSite]:
-    with build_site(tmp_path) as made:
-        for name, value in made.environment().items():
-            monkeypatch.setenv(name, value)
-        yield made
 
 
 def tiny(number: int, **fields: Any) -> TinyKernel:

@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +20,10 @@ from kdriver.core.paths import source_dir
 from kdriver.verifier.records import read_verdict
 from tests.fakes.farm import Farm, waits_for
 from tests.fakes.guest_lines import write_boots_of
-from tests.fakes.tiny_kernel import TOY_DRIVER, BuildSite, TinyKernel, build_site
+from tests.fakes.tiny_kernel import TOY_DRIVER, BuildSite, TinyKernel
 
 pytestmark = pytest.mark.slow
 Capture = pytest.CaptureFixture[str]
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BuildSite]:
-    with build_site(tmp_path) as made:
-        for name, value in made.environment().items():
-            monkeypatch.setenv(name, value)
-        yield made
 
 
 def driver_source(folder: Path) -> Path:

@@ -20,20 +20,12 @@ from kdriver.cli import run
 from kdriver.core.artifact import DriverKind
 from kdriver.core.errors import ExitCode
 from tests.fakes.farm import Farm, waits_for
-from tests.fakes.tiny_kernel import TOY_DRIVER, BuildSite, TinyKernel, build_site
+from tests.fakes.tiny_kernel import TOY_DRIVER, BuildSite, TinyKernel
 from tests.fakes.tls import make_certificates
 
 pytestmark = pytest.mark.slow
 KERNELS = 12
 Capture = pytest.CaptureFixture[str]
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BuildSite]:
-    with build_site(tmp_path) as made:
-        for name, value in made.environment().items():
-            monkeypatch.setenv(name, value)
-        yield made
 
 
 @pytest.fixture
