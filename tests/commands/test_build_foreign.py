@@ -11,7 +11,9 @@ import pytest
 
 from kdriver.cli import run
 from kdriver.core.errors import ExitCode
-from tests.fakes.tiny_kernel import BuildSite
+from kdriver.inspect.signature import read_signature
+from tests.fakes.signing_keys import make_key
+from tests.fakes.tiny_kernel import BuildSite, TinyKernel
 
 MODULE = """#include <linux/module.h>
 #include <linux/slab.h>
@@ -117,3 +119,25 @@ def test_it_is_not_published(site: BuildSite, driver: Path, tmp_path: Path, caps
     words = ["publish", "--repo", str(repository), "--keys", str(keys), "--driver-src", str(driver)]
     assert run(words) == ExitCode.USAGE
     assert "kdriver's own drivers only" in capsys.readouterr().err
+
+
+def test_a_module_of_another_project_is_signed_as_well(
+    site: BuildSite, driver: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kernel = site.add()
+    pair = make_key(tmp_path)
+    words = ["--sign-key", str(pair.key), "--sign-cert", str(pair.certificate), "--out", str(tmp_path / "out")]
+    (one,) = built(driver, capsys, "--kind", "kmod", *words)
+    assert one["outcome"] == "built"
+    plain = (tmp_path / "out" / kernel.release / "other-one.ko").read_bytes()
+    signature = read_signature((tmp_path / "out" / kernel.release / "signed" / "other-one.ko").read_bytes())
+    assert signature is not None and signature.signed == plain
+
+
+def test_a_module_of_another_project_is_never_shared(
+    site: BuildSite, driver: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What it reads of the kernel is not known."""
+    site.add()
+    site.add(TinyKernel(release="1.2.4-tiny-amd64", version="1.2.4-1"))
+    assert [one["outcome"] for one in built(driver, capsys, "--kind", "kmod")] == ["built", "built"]
