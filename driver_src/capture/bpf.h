@@ -28,6 +28,7 @@ struct kd_host {
 
 /* -1 and *host, or an exit status after a message: no permission, no bpf(). */
 int kd_host_probe(struct kd_host *host, const char *btf_path);
+__u32 kd_host_version_code(void); /* LINUX_VERSION_CODE of the running kernel; 0: not known */
 /* Look for tracefs; if it is not mounted, mount it where only this program sees it. */
 bool kd_host_find_tracefs(void);
 /* Says after a failed call what permission means here, as a hint; NULL for other errors. */

@@ -3,11 +3,13 @@
  * kd-capture: what this kernel can do. Asked of the kernel (trial loads, its type information, its files), never derived
  * from its version: distributions backport.
  */
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -104,6 +106,62 @@ static bool can_kprobe(void)
 	       access("/sys/kernel/debug/tracing/kprobe_events", W_OK) == 0;
 }
 
+static __u32 version_of_notes(const char *note, size_t size)
+{
+	while (size >= sizeof(Elf64_Nhdr)) {
+		const Elf64_Nhdr *head = (const void *)note;
+		size_t name = (head->n_namesz + 3u) & ~3u, value = (head->n_descsz + 3u) & ~3u;
+		__u32 code;
+
+		if (size - sizeof(*head) < name + value)
+			return 0;
+		note += sizeof(*head);
+		if (head->n_type == 0 && head->n_descsz == sizeof(code) && head->n_namesz == sizeof("Linux") &&
+		    memcmp(note, "Linux", sizeof("Linux")) == 0) {
+			memcpy(&code, note + name, sizeof(code));
+			return code;
+		}
+		note += name + value;
+		size -= sizeof(*head) + name + value;
+	}
+	return 0;
+}
+
+/*
+ * Before 5.0 (6c4fc209fcf9) programs of kprobes must carry the kernel's version code. The kernel's own word for it is a
+ * note of its vDSO; uname() and /proc/version_signature, which libbpf asks, can say another version (RHEL, own builds).
+ */
+__u32 kd_host_version_code(void)
+{
+	const char *start = (const char *)getauxval(AT_SYSINFO_EHDR);
+	const Elf64_Ehdr *head = (const void *)start;
+	const Elf64_Phdr *part = start ? (const void *)(start + head->e_phoff) : NULL;
+	__u32 code = 0;
+	unsigned int i;
+
+	for (i = 0; part && i < head->e_phnum && code == 0; i++)
+		if (part[i].p_type == PT_NOTE)
+			code = version_of_notes(start + part[i].p_offset, part[i].p_filesz);
+	return code;
+}
+
+static bool has_kprobe_programs(void)
+{
+	const struct bpf_insn nothing[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, how, .kern_version = kd_host_version_code());
+	int fd;
+
+	if (libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_KPROBE, NULL) > 0)
+		return true;
+	fd = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "kd_try", "GPL", nothing, sizeof(nothing) / sizeof(nothing[0]), &how);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 int kd_host_probe(struct kd_host *host, const char *btf_path)
 {
 	struct btf *btf;
@@ -115,7 +173,7 @@ int kd_host_probe(struct kd_host *host, const char *btf_path)
 	host->raw_tp = libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_RAW_TRACEPOINT, NULL) > 0;
 	host->ringbuf = libbpf_probe_bpf_map_type(BPF_MAP_TYPE_RINGBUF, NULL) > 0;
 	host->constants = has_constants();
-	host->kprobes = libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_KPROBE, NULL) > 0 && can_kprobe();
+	host->kprobes = has_kprobe_programs() && can_kprobe();
 	btf = btf_path ? btf__parse(btf_path, NULL) : btf__load_vmlinux_btf();
 	if (!btf) {
 		if (btf_path)

@@ -244,6 +244,8 @@ static int open_and_load(struct kd_bpf_driver *driver)
 		status = open_object(driver);
 		if (status >= 0)
 			return status;
+		if (kd_host_version_code() != 0)
+			bpf_object__set_kversion(driver->object, kd_host_version_code());
 		error = -bpf_object__load(driver->object);
 		if (error == 0)
 			return -1;
