@@ -114,11 +114,12 @@ class Toolchains:
             raise obstacles[0]
         raise self._no_gcc(kernel, evidence, needs)
 
-    def llvm(self, kernel: Kernel | None) -> Choice:
+    def llvm(self, kernel: Kernel | None, driver: str = "") -> Choice:
         """The LLVM for a kernel's eBPF object, or for the CO-RE object (None): the first in the order of the table and
-        of what verdicts say that any place has. Raises StepError (toolchain)."""
+        of what verdicts say that any place has. driver: digest of the driver source, whose verdicts alone count; all
+        do without it. Raises StepError (toolchain)."""
         release = "" if kernel is None else kernel.release
-        refused = refused_clangs(kernel.key, self.cache) if kernel is not None and self.cache else {}
+        refused = refused_clangs(kernel.key, self.cache, driver) if kernel is not None and self.cache else {}
         names = clang_names(release, load_table(), os.environ.get(CLANG_VARIABLE), refused)
         missing: StepError | None = None
         for name in names:

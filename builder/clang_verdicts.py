@@ -18,9 +18,16 @@ _REFUSED = 7
 """The exit status of the program that loads a driver, where the kernel refused it."""
 
 
-def refused_clangs(kernel: str, cache: Path) -> dict[str, str]:
-    """Names of clangs (`clang-16`) to the first line of why, of a kernel's key; empty when nothing is known."""
-    return {name: str(one["reason"]) for name, one in _read(_file(kernel, cache)).items()}
+def refused_clangs(kernel: str, cache: Path, driver: str = "") -> dict[str, str]:
+    """Names of clangs (`clang-16`) to the first line of why, of a kernel's key; empty when nothing is known.
+
+    driver: digest of the driver source; what the kernel said of another source is not held against a clang.
+    """
+    return {
+        name: str(one["reason"])
+        for name, one in _read(_file(kernel, cache)).items()
+        if not driver or one.get("driver", "") in ("", driver)
+    }
 
 
 def learn_beside(verdict: Verdict, file: Path, cache: Path) -> None:
@@ -31,13 +38,13 @@ def learn_beside(verdict: Verdict, file: Path, cache: Path) -> None:
         except (OSError, ValueError):
             continue
         if isinstance(record, dict) and record.get("sha256") == verdict.artifact_sha256:
-            learn(verdict, str(record.get("compiler", "")), cache)
+            learn(verdict, str(record.get("compiler", "")), cache, _driver_of(record))
             return
 
 
-def learn(verdict: Verdict, compiler: str, cache: Path) -> None:
+def learn(verdict: Verdict, compiler: str, cache: Path, driver: str = "") -> None:
     """Take in a verdict on an object of a clang, named by the compiler's own words. One that loaded takes back what
-    was held against its clang; one that the kernel refused to load counts against it."""
+    was held against its clang; one that the kernel refused to load counts against it, for this driver source."""
     name = clang_name(compiler)
     if verdict.kind != DriverKind.BPF or not name:
         return
@@ -48,6 +55,7 @@ def learn(verdict: Verdict, compiler: str, cache: Path) -> None:
         known[name] = {
             "compiler": compiler,
             "artifact": verdict.artifact_sha256,
+            "driver": driver,
             "reason": verdict.reason.splitlines()[0] if verdict.reason else "",
             "date": verdict.date,
         }
@@ -56,6 +64,15 @@ def learn(verdict: Verdict, compiler: str, cache: Path) -> None:
     else:
         return
     _write(path, known)
+
+
+def _driver_of(record: dict[str, Any]) -> str:
+    """The digest of the driver source that a record names, else nothing."""
+    inputs = record.get("inputs")
+    for entry in inputs if isinstance(inputs, list) else []:
+        if isinstance(entry, dict) and entry.get("name") == "driver source":
+            return str(entry.get("sha256", ""))
+    return ""
 
 
 def clang_name(compiler: str) -> str:

@@ -49,7 +49,7 @@ def build_one(plan: BuildPlan, bench: Bench, shares: Shares | None = None) -> tu
         require_symvers(tree.build_dir)
         choice = bench.gcc(plan, tree)
     else:
-        choice = bench.toolchains.llvm(None if tree is None else plan.kernel)
+        choice = bench.toolchains.llvm(None if tree is None else plan.kernel, bench.source_digest(plan.kind))
     recipe = make_recipe(
         plan,
         bench.source,

@@ -80,6 +80,7 @@ class Remembered:
         return "\0".join([*here, *images])
 
     def _llvm(self, plan: BuildPlan) -> str:
-        choice = self._bench.toolchains.llvm(None if plan.kind is DriverKind.CORE else plan.kernel)
+        kernel = None if plan.kind is DriverKind.CORE else plan.kernel
+        choice = self._bench.toolchains.llvm(kernel, self._bench.source_digest(plan.kind))
         assert isinstance(choice.compiler, Llvm)
         return f"{choice.compiler.clang.text}\0{choice.place.headers}"

@@ -62,6 +62,16 @@ def test_the_compiler_comes_from_the_record_beside_the_file(tmp_path: Path) -> N
     assert set(refused_clangs(KERNEL, tmp_path)) == {"clang-16"}
 
 
+def test_what_was_said_of_another_driver_source_is_not_held_against_a_clang(tmp_path: Path) -> None:
+    file = tmp_path / "kdriver.bpf.o"
+    inputs = [{"name": "linux-headers.deb", "sha256": "11" * 32}, {"name": "driver source", "sha256": "22" * 32}]
+    (tmp_path / "record.json").write_text(json.dumps({"sha256": "ab" * 32, "compiler": CLANG, "inputs": inputs}))
+    learn_beside(verdict(Outcome.FAILED, open=7), file, tmp_path)
+    assert set(refused_clangs(KERNEL, tmp_path, "22" * 32)) == {"clang-16"}
+    assert refused_clangs(KERNEL, tmp_path, "33" * 32) == {}
+    assert set(refused_clangs(KERNEL, tmp_path)) == {"clang-16"}
+
+
 def test_a_damaged_file_knows_nothing(tmp_path: Path) -> None:
     learn(verdict(Outcome.FAILED, open=7), CLANG, tmp_path)
     (file,) = (tmp_path / "clangs").iterdir()
