@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -17,9 +18,10 @@ from pathlib import Path, PurePosixPath
 
 from builder.evidence import Evidence, Needs, read_evidence, read_needs
 from builder.failure import Failure, StepError
-from builder.keep import memory_folder, touch
-from builder.memory import room_in_memory
+from builder.keep import own_memory, touch
+from builder.memory import room_in_memory, trees_in_memory
 from kdriver.core.artifact import Input
+from kdriver.core.errors import KdriverError
 from kdriver.core.kernel import Kernel, Package, PackageRole
 
 logger = logging.getLogger(__name__)
@@ -130,27 +132,37 @@ def mend_makefile(text: str, root: Path) -> str:
 
 def _whole_home(cache: Path, digest: str) -> Path | None:
     """Where a header set is unpacked, on disk or in memory."""
-    homes = (folder / digest[:32] for folder in (cache, memory_folder(cache.parent)))
+    folders = (cache, trees_in_memory(cache.parent))
+    homes = (folder / digest[:32] for folder in folders if folder is not None)
     return next((home for home in homes if _is_whole(home)), None)
 
 
 def _unpack(cache: Path, name: str, files: list[Path], architectures: tuple[str, ...], unpack: Unpacker) -> Path:
     """Unpack in memory where there is room, else on disk; the tree's home. The caller holds the tree's lock, so that
     what is half unpacked is of a process that was killed."""
-    for folder in (cache, memory_folder(cache.parent)):
-        for left in folder.glob(f".{name}.*"):
-            if left.is_dir():
+    for folder in (cache, own_memory(cache.parent)):
+        for left in folder.glob(f".{name}.*") if folder is not None else ():
+            if left.is_dir() and not left.is_symlink():
                 shutil.rmtree(left, ignore_errors=True)
     memory = room_in_memory(cache.parent)
     if memory is not None:
         try:
             _unpack_to(memory / name, files, architectures, unpack)
-        except OSError as error:  # others were quicker to take the room
+        except (OSError, KdriverError) as error:  # others were quicker to take the room
+            if not _is_full(error):
+                raise
             logger.debug("%s: no room in memory: %s", name, error)
         else:
             return memory / name
     _unpack_to(cache / name, files, architectures, unpack)
     return cache / name
+
+
+def _is_full(error: OSError | KdriverError) -> bool:
+    """Whether it is of the file system and not of the package: an unpacker says that one is full in its own words."""
+    if isinstance(error, KdriverError):
+        return isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.ENOSPC, errno.EDQUOT)
+    return True
 
 
 def _unpack_to(home: Path, files: list[Path], architectures: tuple[str, ...], unpack: Unpacker) -> None:

@@ -13,6 +13,7 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -33,6 +34,7 @@ _STORES: dict[str, str] = {
     "layouts": "*.json",
     "shares": "*.json",
     "code": "*.json",
+    "remembered": "*.json",
     "generated": "[!.]*",
     "tools": "[!.]*",
 }
@@ -40,6 +42,8 @@ _STORES: dict[str, str] = {
 guests' kernels are the verifier's, which holds no lock here."""
 IN_MEMORY = "headers in memory"
 SHM = Path("/dev/shm")
+_MINE: set[tuple[int, str]] = set()
+"""The files in `running` that this process made, with its number: a fork inherits them, and they are not its own."""
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -103,9 +107,12 @@ def build_running(cache: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         path = _locked_file(folder, stack)
+        mine = (os.getpid(), path.name)
+        _MINE.add(mine)
         try:
             yield
         finally:
+            _MINE.discard(mine)
             path.unlink(missing_ok=True)
 
 
@@ -127,15 +134,32 @@ def list_items(cache: Path) -> tuple[Item, ...]:
 
 
 def memory_folder(cache: Path) -> Path:
-    """Where header trees of a cache are in memory, whether or not any is: a folder of this user's alone, and of it one
-    for each cache. builder.memory says which go there."""
+    """Where header trees of a cache would be in memory, whether or not any is: a folder of this user's, and in it one
+    for each cache. Nothing in it is to be used before own_memory() said whose it is."""
     digest = hashlib.sha256(str(cache).encode()).hexdigest()
     return SHM / f"kdriver-{os.getuid()}" / digest[:16]
 
 
+def own_memory(cache: Path) -> Path | None:
+    """That folder, where it is there and nobody else can have put anything into it; None where it is not or anybody
+    could. A build runs programs of the trees in it, and whoever is quicker can make folders in /dev/shm."""
+    folder = memory_folder(cache)
+    return folder if is_own_folder(folder.parent) and is_own_folder(folder) else None
+
+
+def is_own_folder(path: Path) -> bool:
+    """Whether it is a folder and no link, this user's, and nobody else may write to it."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022
+
+
 def memory_items(cache: Path) -> tuple[Item, ...]:
     """The header trees that a cache has in memory."""
-    return _list_store(IN_MEMORY, memory_folder(cache), _STORES["headers"])
+    folder = own_memory(cache)
+    return _list_store(IN_MEMORY, folder, _STORES["headers"]) if folder is not None else ()
 
 
 def _list_store(store: str, folder: Path, pattern: str) -> tuple[Item, ...]:
@@ -187,16 +211,18 @@ def oldest_start(cache: Path) -> float:
 
 
 def used_by_others(cache: Path) -> bool:
-    """Whether another process's build or verification runs on this cache."""
-    mine = f"build-{os.getpid()}-"
+    """Whether another process's build or verification runs on this cache. Processes of two containers may have the same
+    number, so it does not tell whose a file is."""
     oldest_start(cache)  # removes what killed ones left
-    return any(not path.name.startswith(mine) for path in (cache / _RUNNING).glob("build-*"))
+    return any((os.getpid(), path.name) not in _MINE for path in (cache / _RUNNING).glob("build-*"))
 
 
 def take_out(cache: Path, item: Item) -> bool:
     """Take an item out, first of sight and then of the disk; False when somebody uses it now, or it is another user's.
     A header tree is taken under the lock that builds hold while they look for it."""
     lock = cache / "headers" / f".{item.path.name}.lock"
+    if item.store == IN_MEMORY and item.path.parent != own_memory(cache):
+        return False
     aside: Path | None = None
     try:
         with contextlib.ExitStack() as stack:

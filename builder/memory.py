@@ -2,22 +2,34 @@
 thousand small files, which cost a disk more than their bytes.
 
 A tree that is there serves every later build, as one on disk does. What all of them take is bounded by what the machine
-has left, they are given up when that becomes scarce or when they were not used for a day, and a restart of the machine
-takes them anyway. Each cache has a folder of its own; one whose cache is gone is removed by the next build.
+has left. A build that begins or ends gives up those that were not used for a day, and all of them when memory is
+scarce; where none does they stay until the machine restarts. Each cache has a folder of its own; one whose cache is
+gone is removed by the next build.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import shutil
-import stat
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.keep import SHM, memory_folder, memory_items, oldest_start, parse_size, take_out
+from builder.keep import (
+    SHM,
+    build_running,
+    is_own_folder,
+    memory_folder,
+    memory_items,
+    oldest_start,
+    own_memory,
+    parse_size,
+    take_out,
+)
 
 MEMORY_VARIABLE = "KDRIVER_HEADERS_MEMORY"
 TREE_BYTES = 150_000_000
@@ -50,14 +62,20 @@ def plan_limit(asked: str | None, memory: Memory) -> int:
     return 0 if memory.scarce else min(memory.available // _SHARE, MOST_BYTES)
 
 
+def trees_in_memory(cache: Path) -> Path | None:
+    """The folder to look for a cache's trees in; None where there is none that can be trusted, or none is wanted.
+    Raises ConfigError."""
+    asked = os.environ.get(MEMORY_VARIABLE)
+    return None if asked and not parse_size(asked) else own_memory(cache)
+
+
 def room_in_memory(cache: Path) -> Path | None:
     """The folder for one more header tree in memory; None where it has to go to disk. Raises ConfigError."""
     limit = plan_limit(os.environ.get(MEMORY_VARIABLE), read_memory())
     folder = memory_folder(cache)
-    if limit < TREE_BYTES or not _is_usable(SHM):
+    if limit < TREE_BYTES or not is_usable(SHM):
         return None
-    taken = sum(item.size_bytes for item in memory_items(cache))
-    if taken + TREE_BYTES > limit or not _make_own(folder, cache):
+    if _taken(cache) + TREE_BYTES > limit or not _make_own(folder, cache):
         return None
     return folder
 
@@ -65,19 +83,29 @@ def room_in_memory(cache: Path) -> Path | None:
 def give_up(cache: Path) -> None:
     """Remove from memory what is too old or too much, all of it when memory is scarce, and the folders of caches that
     are gone. What a running build uses stays: builder.keep says how."""
-    for folder in memory_folder(cache).parent.glob("*"):
+    mine = memory_folder(cache).parent
+    for folder in mine.glob("*") if is_own_folder(mine) else ():
         with contextlib.suppress(OSError):
-            if not Path((folder / _OF).read_text()).is_dir():
+            if is_own_folder(folder) and not Path((folder / _OF).read_text()).is_dir():
                 shutil.rmtree(folder, ignore_errors=True)
+    _sweep(cache)
     memory = read_memory()
     limit = plan_limit(os.environ.get(MEMORY_VARIABLE), memory)
     items = memory_items(cache)
-    left = sum(item.size_bytes for item in items)
+    left = _taken(cache)
     started = oldest_start(cache)
     for item in sorted(items, key=lambda one: one.used):
         unwanted = memory.scarce or left > limit or time.time() - item.used > _OLD_S
         if unwanted and item.used < started and take_out(cache, item):
             left -= item.size_bytes
+
+
+@contextlib.contextmanager
+def cache_in_use(cache: Path) -> Iterator[None]:
+    """In the block nothing that is used now leaves the cache; behind it what is in memory is given up again."""
+    with build_running(cache):
+        yield
+    give_up(cache)
 
 
 def read_memory(root: Path = Path("/")) -> Memory:
@@ -96,7 +124,7 @@ def read_memory(root: Path = Path("/")) -> Memory:
     return Memory(total, max(0, available))
 
 
-def _is_usable(folder: Path) -> bool:
+def is_usable(folder: Path) -> bool:
     """Whether it is in memory, has room, and programs may be run there, as the headers' own must be."""
     try:
         found = os.statvfs(folder)
@@ -112,10 +140,33 @@ def _make_own(folder: Path, cache: Path) -> bool:
     try:
         for path in (folder.parent, folder):
             path.mkdir(mode=0o755, exist_ok=True)
-            found = path.lstat()
-            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+            if not is_own_folder(path):
                 return False
         (folder / _OF).write_text(str(cache))
     except OSError:
         return False
     return True
+
+
+def _hidden(cache: Path) -> list[Path]:
+    """What is in memory besides whole trees: those that are unpacked or taken out now, or were when a process was
+    killed."""
+    folder = own_memory(cache)
+    return [] if folder is None else [path for path in folder.glob(".*") if path.is_dir() and not path.is_symlink()]
+
+
+def _taken(cache: Path) -> int:
+    """Bytes of a cache's trees in memory. One that is unpacked now counts as the room that was kept for it."""
+    return sum(item.size_bytes for item in memory_items(cache)) + TREE_BYTES * len(_hidden(cache))
+
+
+def _sweep(cache: Path) -> None:
+    """Remove what killed processes left in memory. Whoever unpacks a tree holds its lock, which a killed one gives up;
+    what was taken out is nobody's any more."""
+    for path in _hidden(cache):
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+            if not path.name.startswith(".pruned-"):
+                name = path.name[1:].partition(".")[0]
+                file = stack.enter_context((cache / "headers" / f".{name}.lock").open("w"))
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path, ignore_errors=True)

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 from builder.bench import Bench, StepListener
 from builder.choice import ExecutorName, Toolchains, make_toolchains
 from builder.failure import Failure, StepError
-from builder.keep import build_running, cache_limit, prune
-from builder.memory import give_up
+from builder.keep import cache_limit, prune
+from builder.memory import cache_in_use, give_up
 from builder.one import build_one
 from builder.plan import BuildPlan
 from builder.remembered import Remembered
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
 _STALE_S = 24 * 3600.0
 _STORES = (
-    "headers", "probes", "generated", "artifacts", "tools", "layouts", "shares", "downloads", "downloads/*", "sources"
+    "headers", "probes", "generated", "artifacts", "tools", "layouts", "shares", "code", "remembered", "downloads",
+    "downloads/*", "sources", "images", "images/*",
 )  # fmt: skip
 
 ResultListener = Callable[[BuildPlan, BuildResult], None]
@@ -142,9 +143,8 @@ def open_batch(
     build: Builder = partial(build_one, shares=shares) if cluster is None else _on(cluster)
     listener = on_step or (lambda plan, step: None)
     bench = Bench(cache, source, generated, toolchains, force=options.force, on_step=listener, mirrors=options.mirrors)
-    with build_running(cache):
+    with cache_in_use(cache):
         yield Batch(plans, bench, build, options, toolchains.stop if cluster is None else cluster.stop)
-    give_up(cache)
 
 
 def run_builds(
