@@ -10,7 +10,6 @@ the batch stays, and everything does while another build or verification runs, f
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.headers import header_digest, header_packages
-from builder.keep import IN_MEMORY, Item, cache_limit, memory_folder, size_of, take_out, used_by_others
+from builder.keep import IN_MEMORY, Item, cache_limit, memory_folder, own_memory, size_of, take_out, used_by_others
 from kdriver.core.download import by_digest
 from kdriver.core.kernel import FILE, Kernel, PackageRole
 
@@ -48,7 +47,7 @@ class Tidy:
         self._waiting = Counter(need for needs in self._needs.values() for need in set(needs))
         self._before = {need for need in self._waiting if need.path.exists()}
         self._share_bytes = _share(cache) if share_bytes is None else share_bytes
-        self._idle: list[tuple[_Need, int]] = []
+        self._idle: list[Item] = []
         self._lock = threading.Lock()
 
     def done(self, kernel: str) -> None:
@@ -58,25 +57,32 @@ class Tidy:
         with self._lock:
             for need in dict.fromkeys(self._needs.get(kernel, ())):
                 self._waiting[need] -= 1
-                if not self._waiting[need] and need not in self._before and need.path.exists():
-                    self._idle.append((need, size_of(need.store, need.path)))
+                if not self._waiting[need] and need not in self._before:
+                    self._idle += self._left_idle(need)
             if not used_by_others(self._cache):
                 self._take_out()
 
+    def _left_idle(self, need: _Need) -> list[Item]:
+        """What nobody waits for any more, with when it was used last: who uses it from now on keeps it."""
+        if need.store == IN_MEMORY and need.path.parent != own_memory(self._cache):
+            return []
+        try:
+            used = need.path.stat().st_mtime
+            return [Item(need.store, need.path, size_of(need.store, need.path), used)]
+        except OSError:  # it never came, or another process took it
+            return []
+
     def _take_out(self) -> None:
-        trees = [one for one in self._idle if one[0].store in _TREES]
-        rest = [one for one in self._idle if one[0].store not in _TREES]
+        trees = [one for one in self._idle if one.store in _TREES]
+        rest = [one for one in self._idle if one.store not in _TREES]
         going = trees[: max(0, len(trees) - TREES_KEPT)]
-        left = sum(size_bytes for _, size_bytes in rest)
+        left = sum(one.size_bytes for one in rest)
         while rest and left > self._share_bytes:
             going.append(rest.pop(0))
-            left -= going[-1][1]
-        for need, size_bytes in going:
-            self._idle.remove((need, size_bytes))
-            if need.store == "images":
-                shutil.rmtree(need.path, ignore_errors=True)
-            else:
-                take_out(self._cache, Item(need.store, need.path, size_bytes, need.path.stat().st_mtime))
+            left -= going[-1].size_bytes
+        for item in going:
+            self._idle.remove(item)
+            take_out(self._cache, item)
 
 
 def _needs(cache: Path, kernel: Kernel) -> tuple[_Need, ...]:

@@ -15,10 +15,12 @@ from kdriver.core.artifact import DriverKind
 from kdriver.core.console import print_json, print_table, size
 from kdriver.core.errors import ExitCode
 from kdriver.core.kernel import PackageRole
+from kdriver.core.paths import cache_dir
 from kdriver.core.process import stopped_by_sigterm
 from kernel_index.query import KERNEL_HELP
 
 if TYPE_CHECKING:
+    from builder.given import GivenKernel
     from kdriver.core.kernel import Kernel
 
 
@@ -230,7 +232,10 @@ def command(
         raise click.UsageError("--shell and --gdb are for one kernel; name it with --kernel")
     if dry_run:
         return _print_plans([_plan_row(kernel) for kernel in chosen], request)
-    with stopped_by_sigterm():
+    from builder.memory import cache_in_use
+
+    # From the first package on, not only while something is built: a boot reads kernels and artifacts of the cache.
+    with stopped_by_sigterm(), cache_in_use(cache_dir()):
         return _verify_index(chosen, request)
 
 
@@ -272,14 +277,21 @@ def _verify_index(kernels: Sequence[Kernel], request: Request) -> int:
 
 
 def _verify_given(named: Named, request: Request, *, dry_run: bool) -> int:
-    from builder.source import load_source
+    from builder.memory import cache_in_use
     from kdriver.commands.given import name_kernel
-    from kdriver.commands.verify_targets import from_builds, from_given, ready
-    from kdriver.verifier.accelerator import find_qemu
 
     given = name_kernel(named)
     if dry_run:
         return _print_plans([_plan_row(given.kernel)], request)
+    with cache_in_use(cache_dir()):
+        return _verify_named(given, named, request)
+
+
+def _verify_named(given: GivenKernel, named: Named, request: Request) -> int:
+    from builder.source import load_source
+    from kdriver.commands.verify_targets import from_builds, from_given, ready
+    from kdriver.verifier.accelerator import find_qemu
+
     qemu = find_qemu()
     source = load_source(request.driver_src, request.name)
     if request.artifacts is not None:

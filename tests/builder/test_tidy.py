@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from builder import tidy
 from builder.headers import header_digest, header_packages
-from builder.keep import build_running
+from builder.keep import build_running, used_by_others
 from builder.tidy import Tidy
 from kdriver.core.download import by_digest
 from kdriver.core.kernel import Kernel, Package, PackageRole
@@ -99,3 +100,25 @@ def test_nothing_goes_while_another_build_runs(tmp_path: Path) -> None:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
         batch.done(kernel.key)
     assert not any(path.exists() for path in paths[1:])
+
+
+def test_what_somebody_used_since_it_went_idle_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tidy, "TREES_KEPT", 1)
+    kernels = [_kernel("a"), _kernel("b")]
+    batch = Tidy(tmp_path, kernels, share_bytes=10**9)
+    tree = _bring(tmp_path, kernels[0])[0]
+    batch.done(kernels[0].key)
+    os.utime(tree, (1, 1))
+    _bring(tmp_path, kernels[1])
+    batch.done(kernels[1].key)
+    assert tree.exists()
+
+
+def test_process_of_the_same_number_in_another_container_is_another(tmp_path: Path) -> None:
+    with build_running(tmp_path):
+        assert not used_by_others(tmp_path)
+        file = tmp_path / "running" / f"build-{os.getpid()}-other"
+        with file.open("w") as other:
+            fcntl.flock(other, fcntl.LOCK_SH)
+            assert used_by_others(tmp_path)
+        assert not used_by_others(tmp_path) and not file.exists(), "it was killed"
