@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import os
+import posixpath
 import re
 import sys
 import tarfile
@@ -38,6 +39,8 @@ MANIFEST = "kdriver-images.json"
 _FORMAT = 1
 _CHUNK = 1 << 20
 _MANIFEST_BYTES = 1 << 20
+_NAMING = ("manifest.json", "repositories", "index.json")
+_DAMAGED = (tarfile.TarError, ValueError, AttributeError, TypeError, EOFError, RecursionError)
 _CONTAINERD_NAME = "io.containerd.image.name"
 
 
@@ -112,7 +115,7 @@ def read_manifest(file: Path) -> tuple[CarriedImage, ...]:
         raise ConfigError(
             f"{file}: is no tar archive: {error}", hint="Name a file of kdriver images export."
         ) from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise IntegrityError(f"{file}: {MANIFEST} is not what kdriver images export writes") from error
 
 
@@ -229,7 +232,7 @@ def check_names(file: Path, carried: CarriedImage) -> None:
     with _member(file, carried) as packed, zstd.open(packed, "rb") as plain:
         try:
             names = archive_names(plain)
-        except (tarfile.TarError, ValueError, AttributeError, TypeError, zstd.ZstdError) as error:
+        except (*_DAMAGED, zstd.ZstdError) as error:
             raise IntegrityError(f"{file}: image {carried.name}: is no archive of an image: {error}") from error
     others = sorted({plain_name(name) for name in names} - {carried.reference})
     if others:
@@ -241,18 +244,26 @@ def check_names(file: Path, carried: CarriedImage) -> None:
 
 def archive_names(archive: Readable) -> set[str]:
     """All names that an engine would give the images of an archive of `docker save`: of its manifest, of the older list
-    of repositories, and of the OCI index. Raises tarfile.TarError and ValueError for what is none."""
+    of repositories, and of the OCI index. Raises tarfile.TarError and ValueError for what is none, and for one in which
+    these cannot be read as every engine would: each is there once, at the top, a plain file and not large."""
     names: set[str] = set()
+    seen: set[str] = set()
     stream: Any = archive
     with tarfile.open(fileobj=stream, mode="r|") as tar:
         for member in tar:
-            if member.name not in ("manifest.json", "repositories", "index.json") or member.size > _MANIFEST_BYTES:
+            path = posixpath.normpath(member.name).lstrip("/")
+            if posixpath.basename(path) not in _NAMING:
                 continue
+            if path not in _NAMING:  # a link of a folder could lead it to the top
+                raise ValueError(f"{member.name!r} is not where it belongs")
+            if path in seen or member.size > _MANIFEST_BYTES or not member.isreg():
+                raise ValueError(f"{path} is there twice, is no plain file or is larger than {_MANIFEST_BYTES} bytes")
+            seen.add(path)
             content = tar.extractfile(member)
             document = json.loads(content.read() if content is not None else b"null")
-            if member.name == "manifest.json":
+            if path == "manifest.json":
                 names |= {str(name) for one in document for name in one.get("RepoTags") or ()}
-            elif member.name == "repositories":
+            elif path == "repositories":
                 names |= {f"{name}:{tag}" for name, tags in document.items() for tag in tags}
             else:
                 notes = [one.get("annotations") or {} for one in document.get("manifests") or ()]

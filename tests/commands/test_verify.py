@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
+from builder.keep import used_by_others
 from kdriver.cli import run
 from kdriver.core.artifact import CORE_KERNEL, Artifact, DriverKind, DriverVersion
+from kdriver.core.paths import cache_dir
 from kdriver.core.verdict import POLICY, Fault, Outcome
 from kdriver.verifier.records import read_verdict
 from tests.fakes.driver_files import driver_files, module
@@ -358,6 +360,7 @@ def test_an_ended_verification_leaves_no_guest_and_no_file(
             time.sleep(0.05)
         guest = Path("/proc") / pid.read_text().strip()
         assert guest.exists()
+        assert used_by_others(cache_dir()), "nothing may take what it boots out of the cache"
         verifier.send_signal(number)
         _, said = verifier.communicate(timeout=30)
     finally:

@@ -125,6 +125,9 @@ def test_an_image_that_calls_itself_what_the_document_says_is_taken(tmp_path: Pa
             {**OWN, "repositories": {"kdriver/centos7": {"current": "1"}}}, "kdriver/centos7:current", id="old list"
         ),
         pytest.param({**OWN, "index.json": OTHER_INDEX}, "library/debian:12", id="OCI index"),
+        pytest.param({"./manifest.json": [{"RepoTags": ["debian:12"]}]}, "debian:12", id="a dot in front"),
+        pytest.param({"/manifest.json": [{"RepoTags": ["debian:12"]}]}, "debian:12", id="from the root"),
+        pytest.param({"x/../manifest.json": [{"RepoTags": ["debian:12"]}]}, "debian:12", id="there and back"),
     ],
 )
 def test_an_archive_that_would_take_another_name_is_refused(
@@ -145,3 +148,41 @@ def test_an_image_must_be_called_by_its_row(reference: str, tmp_path: Path) -> N
 def test_names_of_a_damaged_archive_are_none(tmp_path: Path) -> None:
     with pytest.raises(tarfile.TarError):
         archive_names(io.BytesIO(b"x" * 2000))
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        pytest.param({"manifest.json": [{"RepoTags": ["debian:12"]}, " " * (1 << 20)]}, id="too large to be read"),
+        pytest.param({**OWN, "./manifest.json": [{"RepoTags": None}]}, id="there twice"),
+        pytest.param({**OWN, "link/manifest.json": [{"RepoTags": ["debian:12"]}]}, id="below a folder"),
+    ],
+)
+def test_names_that_an_engine_could_read_in_another_way_are_refused(members: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(IntegrityError, match=r"is no archive of an image: .*manifest\.json"):
+        check_names(*saved(tmp_path, members))
+
+
+def test_names_behind_a_link_are_refused(tmp_path: Path) -> None:
+    inner = io.BytesIO()
+    with tarfile.open(fileobj=inner, mode="w") as tar:
+        add(tar, "other.json", json.dumps([{"RepoTags": ["debian:12"]}]).encode())
+        link = tarfile.TarInfo("manifest.json")
+        link.type, link.linkname = tarfile.SYMTYPE, "other.json"
+        tar.addfile(link)
+    inner.seek(0)
+    with pytest.raises(ValueError, match="no plain file"):
+        archive_names(inner)
+
+
+def test_archive_that_ends_too_early_is_one_clear_line(tmp_path: Path) -> None:
+    whole, carried = saved(tmp_path, OWN)
+    with tarfile.open(whole) as tar:
+        content = tar.extractfile(carried.file)
+        assert content is not None
+        packed = content.read()
+    file = tmp_path / "cut.tar"
+    with tarfile.open(file, "w") as tar:
+        add(tar, carried.file, packed[: len(packed) - 9])
+    with pytest.raises(IntegrityError, match="is no archive of an image"):
+        check_names(file, carried)
