@@ -35,7 +35,7 @@ from kdriver.verifier.results import inflated
 from kdriver.verifier.shell import free_port, gdb_advice
 from kdriver.verifier.static import KernelUnderTest, static_faults
 from kdriver.verifier.strace_files import StraceFiles
-from kdriver.verifier.together import doubts_of, unexplained_doubts
+from kdriver.verifier.together import company, doubts_of, lasting_doubts, open_doubts, troubles_of
 from kdriver.verifier.verdicts import guest_facts, not_verified, now, static_verdict
 
 logger = logging.getLogger(__name__)
@@ -193,22 +193,43 @@ def _judge_all(verification: Verification, kernel: GuestKernel, bench: Bench) ->
     refused = _refused(verification, kernel, bench)
     tried = replace(verification, drivers=tuple(one for one in verification.drivers if one.kind not in refused))
     first = _boot_together(tried, kernel, bench) if _can_be_together(tried, bench) else None
+    troubles: tuple[str, ...] = ()
     doubts: dict[DriverKind, str] = {}
     if first is not None and _tells_of_drivers(first, kernel):
-        boots = _Boots({one.kind: first for one in tried.drivers if str(one.kind) in first.result.runs})
-        found = _verdicts(tried, kernel, bench, boots, fact="all drivers at once")
-        doubts = doubts_of([one.verdict for one in found])
-        if not doubts:
+        found = _verdicts_together(tried, kernel, bench, first)
+        together = [one.verdict for one in found]
+        troubles, doubts = troubles_of(together), doubts_of(together)
+        if not troubles:
             return [*refused.values(), *found]
-        logger.warning("%s: %s; each driver by itself now", verification.kernel, next(iter(doubts.values())))
+        logger.warning("%s: %s; each driver by itself now", verification.kernel, troubles[0])
     again = first is not None and not _tells_of_drivers(first, kernel)
     boots = _boot_until_all_ran(tried, kernel, bench, again=again)
-    fact = f"one driver after another, for together {'; '.join(doubts.values())}" if doubts else "one after another"
+    fact = f"one driver after another, for together {'; '.join(troubles)}" if troubles else "one after another"
     found = _verdicts(tried, kernel, bench, boots, fact=fact)
-    unexplained = unexplained_doubts(doubts, [one.verdict for one in found])
-    if unexplained:
-        found = _verdicts(tried, kernel, bench, boots, fact=fact, more=unexplained)
+    alone = [one.verdict for one in found]
+    doubts = open_doubts(doubts, alone)
+    if doubts:
+        lasting = _in_company_again(tried, kernel, bench, company(alone), doubts)
+        fact += f"; together once more, without those that fail alone: {'failed' if lasting else 'passed'}"
+        found = _verdicts(tried, kernel, bench, boots, fact=fact, more=lasting)
     return [*refused.values(), *found]
+
+
+def _in_company_again(
+    verification: Verification,
+    kernel: GuestKernel,
+    bench: Bench,
+    kinds: frozenset[DriverKind],
+    doubts: Mapping[DriverKind, str],
+) -> dict[DriverKind, tuple[str, ...]]:
+    """The doubts that stay when these kinds are loaded together once more; where the machine fails, twice."""
+    logger.warning("%s: alone they pass; together once more: %s", verification.kernel, " and ".join(sorted(kinds)))
+    fewer = replace(verification, drivers=tuple(one for one in verification.drivers if one.kind in kinds))
+    guest = _boot_together(fewer, kernel, bench)
+    if not _tells_of_drivers(guest, kernel):
+        guest = _boot_together(fewer, kernel, bench)
+    found = _verdicts_together(fewer, kernel, bench, guest) if _tells_of_drivers(guest, kernel) else []
+    return lasting_doubts(doubts, [one.verdict for one in found])
 
 
 def _can_be_together(verification: Verification, bench: Bench) -> bool:
@@ -229,8 +250,15 @@ def _boot_together(verification: Verification, kernel: GuestKernel, bench: Bench
     guest = _boot(verification, kernel, drivers, bench, bench.accelerator, verbose=False, together=True)
     if not _tells_of_drivers(guest, kernel):
         _, where = _nobodys_fault(guest)
-        logger.warning("%s: %s: %s; trying once more", verification.kernel, where, guest.reason or _faults(guest))
+        logger.warning("%s: %s: %s", verification.kernel, where, guest.reason or _faults(guest))
     return guest
+
+
+def _verdicts_together(
+    verification: Verification, kernel: GuestKernel, bench: Bench, guest: GuestRun
+) -> list[Verified]:
+    boots = _Boots({one.kind: guest for one in verification.drivers if str(one.kind) in guest.result.runs})
+    return _verdicts(verification, kernel, bench, boots, fact="all drivers at once")
 
 
 @dataclass(frozen=True, slots=True)
