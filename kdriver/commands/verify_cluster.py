@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from builder.cluster.client import BOOT, SLOT, Cluster, ClusterError, serves
+from builder.cluster.client import BOOT, SLOT, Cluster, ClusterError, first_line, serves
 from kdriver.commands.verify_batch import targets_of
 from kdriver.commands.verify_job import make_boot_job, read_answer, run_boot_job
 from kdriver.core.artifact import Artifact
-from kdriver.core.errors import KdriverError
+from kdriver.core.errors import KdriverError, VerifyError
 from kdriver.core.kernel import Kernel
+from kdriver.executors.task import StoppedError
 
 if TYPE_CHECKING:
     from builder.source import DriverSource
     from kdriver.commands.verify_run import Request
     from kdriver.commands.verify_targets import Target
     from kdriver.verifier.run import Bench, Verification, Verified
+
+logger = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -52,7 +56,8 @@ class Booting:
         self._mirrors = mirrors
 
     def boot(self, verification: Verification, bench: Bench) -> tuple[Verified, ...]:
-        """As verify_kernel, on a worker that has QEMU; where none could, nothing is verified, with the reason."""
+        """As verify_kernel, on a worker that has QEMU; where none could, nothing is verified, with the reason. Raises
+        StoppedError when the cluster is left."""
         from kdriver.verifier.run import every_kind, none_verified
 
         if not verification.drivers:
@@ -66,8 +71,14 @@ class Booting:
             )
             answer = self._cluster.ask(run_boot_job, job, packed, needed={SLOT: 1, BOOT: 1})
             found = read_answer(answer, verification.kernel)
+        except StoppedError:
+            raise
         except KdriverError as error:
             found = none_verified(verification, error.message, error)
+        except Exception as error:  # whatever a worker or the way to it did must not stop the batch
+            logger.info("%s", verification.kernel, exc_info=True)
+            fault = VerifyError(f"cluster: {first_line(error)}", hint="With -v its traceback is told.")
+            found = none_verified(verification, fault.message, fault)
         return every_kind(verification, found)
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
+import shutil
 import tempfile
 import threading
+import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdriver.core.artifact import Artifact
-from kdriver.core.errors import ConfigError, KdriverError, VerifyError
+from kdriver.core.errors import ConfigError, KdriverError, VerifyError, error_of_status
 from kdriver.core.kernel import Kernel
 from kdriver.core.paths import cache_dir
 from kdriver.core.verdict import POLICY, Verdict
@@ -27,6 +31,9 @@ if TYPE_CHECKING:
 _LOG_BYTES = 1 << 20
 _stop = threading.Event()
 _lock = threading.Lock()
+_unpacking: Counter[str] = Counter()
+"""Kernels whose jobs run in this process."""
+_PAUSE_S = 0.5
 
 
 def can_boot() -> bool:
@@ -74,7 +81,23 @@ def make_boot_job(
 
 
 def run_boot_job(job: dict[str, Any], packed: bytes) -> dict[str, Any]:
-    """Verify on this worker. {"refused": why, or ""; "verdicts": [{"verdict", "console", "error", "hint"}]}."""
+    """Verify on this worker. {"refused": why, or ""; "verdicts": [{"verdict", "console", "error", "hint", "status"}]}.
+    What can go wrong with the worker is in the answer, too; when the worker ends, the job is given to another."""
+    from distributed import Reschedule
+
+    if _stop.is_set():
+        time.sleep(_PAUSE_S)  # it may come back here until the worker has left the cluster
+        raise Reschedule
+    try:
+        answer = _boot(job, packed)
+    except KeyboardInterrupt:  # of a guest that was stopped; dask would end the worker with it
+        raise Reschedule from None
+    if _stop.is_set():
+        raise Reschedule  # no verdict of a guest that was stopped leaves the worker
+    return answer
+
+
+def _boot(job: dict[str, Any], packed: bytes) -> dict[str, Any]:
     from kdriver.verifier.run import verify_kernel
 
     if (job["version"], job["policy"]) != (VERSION, POLICY):
@@ -84,20 +107,47 @@ def run_boot_job(job: dict[str, Any], packed: bytes) -> dict[str, Any]:
         if bench.case_set != job["case_set"]:
             return {"refused": "the worker renders other cases from the same source", "verdicts": []}
         with tempfile.TemporaryDirectory(prefix="boot-", dir=_work()) as scratch:
-            verified = verify_kernel(_verification(job, Path(scratch)), bench)
+            verification = _verification(job, Path(scratch))
+            with _kernel_unpacked(verification):
+                verified = verify_kernel(verification, bench)
+        return {"refused": "", "verdicts": [_document(one) for one in verified]}
     except KdriverError as error:
-        return {"refused": error.message, "hint": error.hint or "", "verdicts": []}
-    if _stop.is_set():
-        raise RuntimeError("the worker ends")  # no verdict of a guest that was stopped leaves it
-    return {"refused": "", "verdicts": [_document(one) for one in verified]}
+        return {
+            "refused": error.message, "hint": error.hint or "", "status": int(error.exit_code), "verdicts": []
+        }  # fmt: skip
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        hint = "Check that the worker's cache (KDRIVER_CACHE) and TMPDIR have space and can be written."
+        status = int(VerifyError.exit_code)
+        return {"refused": f"{place}{error.strerror or error}", "hint": hint, "status": status, "verdicts": []}
+
+
+@contextlib.contextmanager
+def _kernel_unpacked(verification: Verification) -> Iterator[None]:
+    """What a guest boots takes 60 MB for each kernel: it goes after the verdict, when no other job or process of this
+    cache may use it."""
+    from builder.keep import used_by_others
+
+    with _lock:
+        _unpacking[verification.kernel] += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _unpacking[verification.kernel] -= 1
+            sha256 = verification.image_sha256
+            if sha256 and not _unpacking[verification.kernel] and not used_by_others(cache_dir()):
+                for folder in (cache_dir() / "images" / sha256[:2]).glob(f"{sha256}*"):
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def read_answer(answer: Mapping[str, Any], kernel: str) -> list[Verified]:
-    """The verdicts that a worker sent, their console logs kept here. Raises VerifyError where it gave none."""
+    """The verdicts that a worker sent, their console logs kept here. Raises what stopped it where it gave none."""
     from kdriver.verifier.run import Verified
 
     if answer["refused"]:
-        raise VerifyError(f"worker: {answer['refused']}", hint=str(answer.get("hint", "")) or None)
+        status = int(answer.get("status", VerifyError.exit_code))
+        raise error_of_status(status, f"worker: {answer['refused']}", hint=str(answer.get("hint", "")) or None)
     folder = cache_dir() / "logs" / "verify" / kernel.replace("/", "_")
     folder.mkdir(parents=True, exist_ok=True)
     found = []
@@ -106,7 +156,7 @@ def read_answer(answer: Mapping[str, Any], kernel: str) -> list[Verified]:
         if one["console"]:
             console = folder / one["console_name"]
             console.write_bytes(_unpacked(one["console"]))
-        error = VerifyError(one["error"], hint=one["hint"] or None) if one["error"] else None
+        error = error_of_status(one["status"], one["error"], hint=one["hint"] or None) if one["error"] else None
         found.append(Verified(Verdict.from_json(one["verdict"]), console, error))
     return found
 
@@ -184,6 +234,7 @@ def _document(one: Verified) -> dict[str, Any]:
         "console_name": console.name if console else "",
         "error": one.error.message if one.error else "",
         "hint": (one.error.hint or "") if one.error else "",
+        "status": int(one.error.exit_code) if one.error else 0,
     }
 
 

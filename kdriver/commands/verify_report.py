@@ -10,7 +10,7 @@ import click
 
 from kdriver.core.console import print_json, print_table, shortened
 from kdriver.core.errors import ExitCode
-from kdriver.core.verdict import Outcome, Verdict
+from kdriver.core.verdict import Fault, Outcome, Verdict
 from kdriver.verifier.run import Verified
 from kdriver.verifier.runs import Run
 
@@ -101,7 +101,8 @@ def _since(one: Verified) -> str:
 
 def exit_status(verified: Sequence[Verified]) -> int:
     """0 when all passed; kinds that cannot work on a kernel do not count where another passed. One kernel: what stopped
-    it (a package that is not what was promised, a server that did not answer), else 5. Several: 1."""
+    it (a package that is not what was promised, a server that did not answer), of builds only where none gave a driver,
+    else 5. Several: 1."""
     good = {one.verdict.kernel for one in verified if one.verdict.outcome is Outcome.PASSED}
     bad = [
         one
@@ -112,5 +113,10 @@ def exit_status(verified: Sequence[Verified]) -> int:
         return int(ExitCode.DONE)
     if len({one.verdict.kernel for one in verified}) > 1:
         return int(ExitCode.SOME_FAILED)
-    error = next((one.error for one in bad if one.error is not None), None)
+    built = [one for one in verified if one.verdict.fault not in (Fault.NOT_BUILT, Fault.LACKING)]
+    if not built:
+        codes = {one.error.exit_code for one in bad if one.error is not None}
+        codes = (codes - {ExitCode.NOT_FOUND}) or codes
+        return int(codes.pop() if len(codes) == 1 else ExitCode.BUILD if codes else ExitCode.VERIFICATION)
+    error = next((one.error for one in built if one.error is not None), None)
     return int(error.exit_code if error is not None else ExitCode.VERIFICATION)

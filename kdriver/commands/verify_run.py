@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import logging
 import subprocess
 import threading
 import time
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from kdriver.verifier.machine import Accelerator
     from kdriver.verifier.plan import GuestTools, Limits
     from kdriver.verifier.run import Bench, Verification, Verified
+
+logger = logging.getLogger(__name__)
 
 _NO_LIMIT_S = 86400.0
 _FETCHED_AHEAD = 4
@@ -207,7 +210,7 @@ class Judge:
         everything was stopped meanwhile."""
         from kdriver.commands.verify_targets import with_checks
         from kdriver.executors.task import StoppedError
-        from kdriver.verifier.covered import split_covered
+        from kdriver.verifier.covered import outlived, split_covered
         from kdriver.verifier.run import verify_kernel
 
         verification = target.make(lambda stage: self._on_stage(target.kernel, stage))
@@ -228,8 +231,14 @@ class Judge:
         if self.stop.is_set():
             raise StoppedError("stopped")
         for verified in found:
-            if not self._request.cases:
+            if self._request.cases:
+                continue
+            before = outlived(verified.verdict, verification, self._case_set)
+            if before is None:
                 _keep(verified, files, self._request)
+            else:
+                name = f"{before.kernel} {before.kind}"
+                logger.warning("%s: %s; the verdict of %s stays", name, verified.verdict.reason, before.date[:16])
         return in_order((*kept, *found))
 
     def _bench_of(self, verification: Verification) -> Bench:

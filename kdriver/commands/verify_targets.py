@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from builder.bench import fetch_package
 from builder.headers import kept_build_dir
 from kdriver.core.artifact import DriverKind
-from kdriver.core.errors import ConfigError, NotFoundError
+from kdriver.core.errors import ConfigError, ExitCode, KdriverError, NotFoundError, error_of_status
 from kdriver.core.kernel import FILE, Kernel, Package, PackageRole
 from kdriver.core.paths import cache_dir
 from kdriver.inspect.elf import read_module
@@ -198,6 +198,7 @@ def from_builds(
         failed = {result.kind: f"not built: {result.reason}" for result in mine if not result.ok}
         none = {kind: reason for kind, reason in (lacking or {}).items() if kind in failed}
         missing = tuple((kind, reason) for kind, reason in failed.items() if kind not in none)
+        unbuilt = tuple((result.kind, _build_error(result)) for result in mine if not result.ok)
         verifications.append(
             Verification(
                 kernel.key,
@@ -210,9 +211,16 @@ def from_builds(
                 tuple(none.items()),
                 image_sha256(kernel),
                 _told_modules(kernel, modules),
+                unbuilt,
             )
         )
     return tuple(verifications)
+
+
+def _build_error(result: BuildResult) -> KdriverError:
+    """What a build that gave no driver would have exited with; one that was not to be tried did not find any."""
+    status = result.exit_code if result.exit_code is not ExitCode.DONE else ExitCode.NOT_FOUND
+    return error_of_status(int(status), result.reason, hint=result.hint or None)
 
 
 def with_checks(verifications: Sequence[Verification], source: DriverSource) -> tuple[Verification, ...]:

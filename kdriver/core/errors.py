@@ -71,3 +71,13 @@ class LoadError(KdriverError):
     """The host's kernel refused a driver, or it may not be loaded here."""
 
     exit_code = ExitCode.LOAD
+
+
+_BY_STATUS: dict[int, type[KdriverError]] = {
+    int(one.exit_code): one for one in (ConfigError, NotFoundError, BuildError, VerifyError, IntegrityError, LoadError)
+}
+
+
+def error_of_status(status: int, message: str, *, hint: str | None = None) -> KdriverError:
+    """An error that ended elsewhere with this exit status, as one of this tree."""
+    return _BY_STATUS.get(status, KdriverError)(message, hint=hint)

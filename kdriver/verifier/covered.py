@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from kdriver.core.errors import IntegrityError
-from kdriver.core.verdict import Outcome, Verdict, void_reason
+from kdriver.core.verdict import Fault, Outcome, Verdict, void_reason
 from kdriver.verifier.journal import read_journal
 from kdriver.verifier.plan import DriverUnderTest
 from kdriver.verifier.records import read_verdict
@@ -29,7 +29,7 @@ def split_covered(
     left: list[Verification] = []
     kept: list[Verified] = []
     for one in verifications:
-        covered = {driver.kind: found for driver in one.drivers if (found := _covering(one, driver, case_set))}
+        covered = {driver.kind: found for driver in one.drivers if (found := covering(one, driver, case_set))}
         kept += [Verified(verdict, kept=True) for verdict in covered.values()]
         rest = replace(one, drivers=tuple(driver for driver in one.drivers if driver.kind not in covered))
         if rest.drivers or rest.missing or rest.lacking:
@@ -37,7 +37,17 @@ def split_covered(
     return tuple(left), tuple(kept)
 
 
-def _covering(verification: Verification, driver: DriverUnderTest, case_set: str) -> Verdict | None:
+def outlived(verdict: Verdict, verification: Verification, case_set: str) -> Verdict | None:
+    """The earlier verdict that holds on, where a new one only says that this machine or a server was at fault: nothing
+    was learnt about the driver."""
+    if verdict.outcome is not Outcome.NOT_VERIFIED or verdict.fault not in (Fault.MACHINE, Fault.PACKAGE):
+        return None
+    mine = [driver for driver in verification.drivers if driver.sha256 and driver.sha256 == verdict.artifact_sha256]
+    return covering(verification, mine[0], case_set) if mine else None
+
+
+def covering(verification: Verification, driver: DriverUnderTest, case_set: str) -> Verdict | None:
+    """The verdict on a driver that still holds; None where there is none."""
     try:
         found = read_verdict(driver.sha256, verification.kernel)
     except IntegrityError:

@@ -51,7 +51,7 @@ class Verification:
     """What is to be judged on one kernel. image: brings the bootable kernel here, when its turn comes.
 
     missing: kinds without a driver file, each with the reason; they become verdicts that say so. lacking: kinds that
-    cannot work on this kernel, in the same way. btf: type information
+    cannot work on this kernel, in the same way. unbuilt: what their builds ended with. btf: type information
     for a kernel that has none of its own. headers: the kernel's headers' folder, None where it is not at hand.
     image_sha256: of the kernel's package or file, as far as it is known before `image` is called. modules: names of the
     kernel's own modules that the guest inserts first, as they were asked for.
@@ -67,11 +67,13 @@ class Verification:
     lacking: tuple[tuple[DriverKind, str], ...] = ()
     image_sha256: str = ""
     modules: tuple[str, ...] = ()
+    unbuilt: tuple[tuple[DriverKind, KdriverError], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A verdict, and the console log of the guest that it is about. error: why no guest could even be tried.
+    """A verdict, and the console log of the guest that it is about. error: why no guest could even be
+    tried, or why there was no driver to try.
 
     lacking: no driver of that kind can work on the kernel, so that there is nothing to verify. kept: the verdict was
     given before, and still holds."""
@@ -182,6 +184,7 @@ def missing_verdicts(verification: Verification) -> tuple[Verified, ...]:
     return tuple(
         Verified(
             not_verified(verification.kernel, DriverUnderTest(kind, "", Path(), ""), reason, fault),
+            error=dict(verification.unbuilt).get(kind) if fault is Fault.NOT_BUILT else None,
             lacking=fault is Fault.LACKING,
         )
         for fault, kinds in groups

@@ -91,6 +91,24 @@ def test_each_kernel_has_its_verdicts_and_a_second_run_with_changed_boots_nothin
     assert boots(tmp_path)[3:] == [tiny(6).release]
 
 
+def test_a_server_that_is_away_leaves_the_verdicts_that_hold(
+    site: BuildSite, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    kernel = site.add(tiny(3))
+    monkeypatch.setenv("KDRIVER_QEMU", write_boots_of(tmp_path, kernel.release))
+    assert verify(source) == ExitCode.DONE
+    (tmp_path / "mirror/debian" / kernel.packages[-1].path).unlink()
+    shutil.rmtree(site.cache / "downloads")
+    shutil.rmtree(site.cache / "images")
+    capsys.readouterr()
+    assert verify(source, "--json") == ExitCode.SOME_FAILED
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["outcome"], row["fault"]) == ("not verified", "package")
+    assert verify(source, "--changed", "--json") == ExitCode.DONE
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["outcome"], row["kept"]) == ("passed", True)
+
+
 def test_the_newest_kernel_comes_first(
     site: BuildSite, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,10 +49,22 @@ def rows(capture: Capture) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_killed_workers_kernel_is_verified_on_another_and_all_records_come_here(
-    site: BuildSite, tmp_path: Path, capsys: Capture
+@pytest.mark.parametrize(
+    ("how", "status_of_worker", "numbers"),
+    [
+        pytest.param(signal.SIGKILL, -signal.SIGKILL, (3, 4, 5), id="killed"),
+        pytest.param(signal.SIGTERM, 0, (3,), id="stopped"),
+    ],
+)
+def test_the_kernel_of_a_worker_that_ends_is_verified_on_another_and_all_records_come_here(
+    site: BuildSite,
+    tmp_path: Path,
+    capsys: Capture,
+    how: signal.Signals,
+    status_of_worker: int,
+    numbers: tuple[int, ...],
 ) -> None:
-    kernels = [site.add(TinyKernel(release=f"1.2.{n}-tiny-amd64", version=f"1.2.{n}-1", image=True)) for n in (3, 4, 5)]
+    kernels = [site.add(TinyKernel(release=f"1.2.{n}-tiny-amd64", version=f"1.2.{n}-1", image=True)) for n in numbers]
     # The first guest of all hangs, and says whose it is.
     hang = f'if mkdir "{tmp_path}/first" 2>/dev/null; then echo $PPID $$ >"{tmp_path}/whose"; exec sleep 300; fi'
     qemu = write_boots_of(tmp_path, *(kernel.release for kernel in kernels), before=hang)
@@ -70,7 +82,8 @@ def test_a_killed_workers_kernel_is_verified_on_another_and_all_records_come_her
                 return
             worker, guest = map(int, whose.read_text().split())
             killed.append(by_pid[worker])
-            farm.kill(by_pid[worker])
+            farm.workers[by_pid[worker]].send_signal(how)
+            farm.workers[by_pid[worker]].wait(120)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(guest, signal.SIGKILL)
 
@@ -80,7 +93,9 @@ def test_a_killed_workers_kernel_is_verified_on_another_and_all_records_come_her
         killer.join()
         found = rows(capsys)
         assert status == ExitCode.DONE, found
-        assert len(killed) == 1
+        assert len(killed) == 1 and farm.workers[killed[0]].returncode == status_of_worker
+        (other,) = {"one", "two"} - {*killed}
+        assert not list((tmp_path / f"cache-{other}" / "images").glob("*/*"))
         assert {row["kernel"] for row in found} == {kernel.key for kernel in kernels}
         assert {row["outcome"] for row in found} == {"passed"}
         for row in found:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from kdriver.core.artifact import DriverKind
-from kdriver.core.verdict import POLICY, Outcome, Verdict
-from kdriver.verifier.covered import expected_seconds, split_covered
+from kdriver.core.verdict import POLICY, Fault, Outcome, Verdict
+from kdriver.verifier.covered import expected_seconds, outlived, split_covered
 from kdriver.verifier.image import GuestKernel
 from kdriver.verifier.journal import append_journal
 from kdriver.verifier.plan import DriverUnderTest
@@ -74,6 +74,20 @@ def test_a_record_that_cannot_be_read_covers_nothing() -> None:
     verdict_path(DRIVER, KEY).write_text("{")
     left, _ = split_covered([_verification(DriverKind.CORE)], CASES)
     assert len(left) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "stays"),
+    [(Fault.MACHINE, True), (Fault.PACKAGE, True), (Fault.NO_BOOT, False), (Fault.NO_TURN, False)],
+)
+def test_a_machine_or_a_server_at_fault_does_not_end_a_verdict_that_holds(fault: Fault, stays: bool) -> None:
+    tried = _verification(DriverKind.CORE)
+    now = replace(VERDICT, outcome=Outcome.NOT_VERIFIED, reason="x", fault=str(fault), image_sha256="")
+    assert outlived(now, tried, CASES) is None
+    write_verdict(VERDICT)
+    assert outlived(now, tried, CASES) == (VERDICT if stays else None)
+    assert outlived(now, tried, "d" * 64) is None
+    assert outlived(replace(now, outcome=Outcome.FAILED), tried, CASES) is None
 
 
 def test_how_long_a_guest_takes_is_known_by_its_last_one_or_guessed_by_flavour() -> None:
