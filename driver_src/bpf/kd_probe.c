@@ -154,3 +154,6 @@ static KD_INLINE struct kd_regs *kd_saved_regs(void)
 #include "kd_rings.h"
 #include "kd_capture.h"
 #include "kd_bpf_hooks.h"
+
+/* kd_resume() masks where the values begin. */
+_Static_assert(KD_HEAD_MAX <= KD_HEAD_MASK, "the verifier must believe every place where values begin");

@@ -18,12 +18,30 @@
 #error "kdriver's module knows the registers of x86_64 only"
 #endif
 
+#if defined(KD_COMPAT_CALL__IN_IA32_SYSCALL)
+#define kd_status_compat() in_ia32_syscall()
+#elif defined(KD_COMPAT_CALL__IS_IA32_TASK)
+#define kd_status_compat() is_ia32_task()
+#endif
+
 #if !defined(CONFIG_IA32_EMULATION)
 #define kd_in_compat_call() 0
-#elif defined(KD_COMPAT_CALL__IN_IA32_SYSCALL)
-#define kd_in_compat_call() in_ia32_syscall()
-#elif defined(KD_COMPAT_CALL__IS_IA32_TASK)
-#define kd_in_compat_call() is_ia32_task()
+#elif defined(KD_EXEC_NUMBER__SET)
+#define kd_in_compat_call() kd_status_compat()
+#else
+#include "kd_arch_x86.h"
+
+/*
+ * Before 4.12 an execveat of x86_64 that began a 32-bit image leaves with that flag, but by its own number, with 0 and all
+ * registers 0. What has the number in i386 calls is timerfd_create, taken for it only when it gives out descriptor 0 and
+ * the registers that are no arguments of it are 0 as well.
+ */
+static __always_inline bool kd_left_execveat(const struct pt_regs *regs)
+{
+	return (int)regs->orig_ax == KD_NR_EXECVEAT && !regs->ax &&
+	       !(regs->bx | regs->cx | regs->dx | regs->si | regs->di | regs->bp);
+}
+#define kd_in_compat_call() (kd_status_compat() && !kd_left_execveat(task_pt_regs(current)))
 #endif
 
 /* -1 where the task is in no call (after rt_sigreturn, for one). */
