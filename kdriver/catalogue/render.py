@@ -186,7 +186,7 @@ def _values(catalogue: Catalogue) -> dict[str, Any]:
                 "fixed": fixed_bytes(event) if len(parts) == 1 else 0,
                 "subcall": not _SUBCALLS.isdisjoint(event.calls),
                 "hooks": _HOOKS.get(what, ()),
-                "context": _CONTEXTS[what or where],
+                "context": _context(event),
             }
         )
     used = {param.values for event in catalogue.events for param in event.params if param.values}
@@ -212,12 +212,18 @@ def _values(catalogue: Catalogue) -> dict[str, Any]:
     }
 
 
+def _context(event: Event) -> str:
+    where, _, what = event.captured_at.partition(":")
+    return _CONTEXTS[what or where]
+
+
 def _program_key(event: Event, array: str, part: Part) -> object:
-    """Equal for parts of events that are one program: the first says which event, the last how many parameters."""
+    """Equal for parts of events that are one program: the first says which event, the last how many parameters, and all
+    which state and scratch area they work in."""
     own: str | int = len(event.params) if part.last else ""
     if part.index == 0:
         own = event.name
-    return (array, part.index, part.first, own, tuple(push_c(param) for param in part.params))
+    return (array, _context(event), part.index, part.first, own, tuple(push_c(param) for param in part.params))
 
 
 def _table_digest(catalogue: Catalogue, rows: list[dict[str, Any]]) -> str:
