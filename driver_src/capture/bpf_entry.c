@@ -3,10 +3,13 @@
  * kd-capture: kprobes on the functions of the calls that are captured at their entry.
  *
  * The tracepoint of entries runs a program at every call, of which all but a few are none of ours. A kprobe costs only the
- * call whose function it is on, and loses nothing there: it runs with preemption off, and no other program runs below the
- * first function of a call. It serves where functions of calls take the saved registers (Linux 4.17, 9f4a1a2dd5d5 and
- * ebeb8c82ffaf), each call of i386 has a function of its own, and kprobes are to be had. Elsewhere, and where the time of
- * every entry is asked for, the tracepoint does.
+ * call whose function it is on. It serves where functions of calls take the saved registers (Linux 4.17, 9f4a1a2dd5d5 and
+ * ebeb8c82ffaf), all of the calls are there (openat2: 5.6, or a backport), each call of i386 has a function of its own, and
+ * kprobes are to be had. Elsewhere, and where the time of every entry is asked for, the tracepoint does.
+ *
+ * Both can miss an entry: the kernel skips programs of kprobes and of classic tracepoints while bpf_prog_active is raised on
+ * the CPU, which bpf(2) does around operations on maps. A task can be preempted there where the kernel is preemptible (or
+ * PREEMPT_RT), as that only keeps it on its CPU. The kernel counts such runs from 6.7 on.
  */
 #include <errno.h>
 #include <linux/perf_event.h>
@@ -123,7 +126,7 @@ bool kd_bpf_entry_possible(void)
 	       takes_kprobe(type, "__ia32_sys_exit_group");
 }
 
-/* 0, also where the kernel has no such function and thus no such call. */
+/* -ENOENT where the kernel has none of these functions, or none is named. */
 static int attach_first(struct bpf_link **link, const struct bpf_program *program, const char *const *names,
 			size_t count)
 {
@@ -136,7 +139,7 @@ static int attach_first(struct bpf_link **link, const struct bpf_program *progra
 		if (errno != ENOENT)
 			return -errno;
 	}
-	return 0;
+	return -ENOENT;
 }
 
 static void detach_call(struct bpf_link **links)
@@ -157,6 +160,8 @@ static int attach_call(struct bpf_link **links, const struct bpf_program *progra
 		status = attach_first(&links[1], program, call->compat, 2);
 	if (status == 0)
 		status = attach_first(&links[2], program, &call->multiplexed, 1);
+	if (status == -ENOENT && links[0] && links[1])
+		status = 0; /* no such call stands for it here */
 	if (status != 0)
 		detach_call(links);
 	return status;

@@ -72,7 +72,7 @@ void bulk_open(void)
 	globfree(&found);
 }
 
-/* Adds a line; false where there is no room, or no memory at all. */
+/* Adds a line; false where there is no room, or no memory at all: what was added is to be reported before that line. */
 bool bulk_line(const char *line, size_t len)
 {
 	if (!memory || size - used <= len)

@@ -286,6 +286,7 @@ static void report_line(const char *kind, const char *prefix, const char *what, 
 {
 	if (bulk_line(line, len))
 		return;
+	report_bulk(kind, prefix, what); /* what was added before comes before this line */
 	result_printf("{\"driver\":\"%s\",\"%s%s\":", kind, prefix, what);
 	result_raw(line, len);
 	result_raw("}", 1);

@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/reboot.h>
-#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -33,14 +32,6 @@ static void block_child_signal(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
-/* Before 5.11 the maps of all loaded programs count against this limit, those of the cases too. */
-static void lift_memory_limit(void)
-{
-	struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
-
-	setrlimit(RLIMIT_MEMLOCK, &none);
-}
-
 int main(void)
 {
 	struct utsname name;
@@ -49,7 +40,6 @@ int main(void)
 
 	system_setup();
 	block_child_signal();
-	lift_memory_limit();
 	if (result_open() != 0) {
 		fprintf(stderr, "kd-guest: /dev/ttyS1 cannot be opened\n");
 		end_guest(1);

@@ -24,14 +24,26 @@ struct turn {
 	bool answers; /* open, and nothing went wrong so far that leaves no sense in going on */
 };
 
-static void report_stats(struct capture *capture, const char *kind, const char *after)
+/* 0, or why there are none, which is a step that failed. */
+static int report_stats(struct capture *capture, const char *kind, const char *after)
 {
+	long started = now_ms();
+	int status;
+
 	capture->stats[0] = 0;
-	if (capture_command(capture, "stats", plan.limit_flush, NULL, 0) == 0 && capture->stats[0]) {
-		result_printf("{\"driver\":\"%s\",\"stats_after\":\"%s\",\"stats_line\":%s}", kind, after,
-			      capture->stats);
-		result_end_line();
+	status = capture_command(capture, "stats", plan.limit_flush, NULL, 0);
+	if (status == 0 && !capture->stats[0])
+		status = 1;
+	if (status) {
+		char detail[32];
+
+		snprintf(detail, sizeof(detail), "after the %s", after);
+		result_step(kind, "stats", status, now_ms() - started, detail);
+		return status;
 	}
+	result_printf("{\"driver\":\"%s\",\"stats_after\":\"%s\",\"stats_line\":%s}", kind, after, capture->stats);
+	result_end_line();
+	return 0;
 }
 
 /* Kinds of these turns, as "kmod+bpf": what a line about several drivers says in place of one. */
@@ -126,7 +138,7 @@ static void step_cases(struct turn *const *turns, int n)
 	run_cases(turns, n, "cases", "flush", argv);
 	for (int i = 0; i < n; i++)
 		if (turns[i]->answers)
-			report_stats(&turns[i]->capture, turns[i]->driver->kind, "cases");
+			turns[i]->answers = report_stats(&turns[i]->capture, turns[i]->driver->kind, "cases") == 0;
 }
 
 /* Switches events on or off; one that this kernel cannot give was named when kd-capture was ready. */
@@ -309,12 +321,28 @@ static void turn_begin(struct turn *turn, const struct driver *driver)
 	}
 }
 
+/* What the trials of others made this driver see is none of its own: it is read before its own trials. */
+static bool skip_others(struct turn *turn)
+{
+	const char *kind = turn->driver->kind;
+	char detail[KD_DETAIL];
+	long started = now_ms();
+	int status;
+
+	result_stage(kind, "others-flush");
+	status = capture_command(&turn->capture, "flush", plan.limit_flush, NULL, 0);
+	if (status == 0)
+		return true;
+	file_tail(turn->capture.errors_path, detail, sizeof(detail));
+	result_step(kind, "others-flush", status, now_ms() - started, detail);
+	return false;
+}
+
 /* What is tried with one driver only, and its end. */
 static void turn_end(struct turn *turn)
 {
-	/* What the trials of others made this driver see is none of its own: it is read first. */
 	if (turn->answers && plan.together)
-		turn->answers = capture_command(&turn->capture, "flush", plan.limit_flush, NULL, 0) == 0;
+		turn->answers = skip_others(turn);
 	if (turn->answers)
 		step_trials(&turn->capture, turn->driver->kind);
 	if (turn->open)

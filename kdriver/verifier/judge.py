@@ -29,6 +29,8 @@ _STEP_WORDS = {
     "open": "the driver could not be opened",
     "cases": "the case program failed",
     "flush": "kd-capture did not answer",
+    "stats": "kd-capture gave no counters",
+    "others-flush": "kd-capture did not answer",
     "strace": "the case program failed under strace",
     "switch": "switching events off and on failed",
     "pressure": "the trial under load failed",

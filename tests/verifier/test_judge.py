@@ -196,6 +196,16 @@ def _set_step(name: str, status: int, detail: str = "") -> Change:
         ),
         pytest.param(lambda run: run.stats.clear(), "stats: kd-capture reported none", id="no-stats"),
         pytest.param(
+            lambda run: run.steps.append(Step("stats", 124, 10, "after the trials")),
+            "stats: kd-capture gave no counters in time: after the trials",
+            id="stats-unanswered",
+        ),
+        pytest.param(
+            lambda run: run.steps.append(Step("others-flush", -1, 10, "kd-capture: ended")),
+            "others-flush: kd-capture did not answer: kd-capture: ended",
+            id="others-flush-unanswered",
+        ),
+        pytest.param(
             _set_trial("switch", while_off=2),
             "switch: events of a call that was switched off: 0 expected, 2 seen",
             id="not-switched-off",
