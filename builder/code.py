@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -135,8 +137,9 @@ class Codes:
             return
         kept = cache / "code" / f"{digest}.json"
         kept.parent.mkdir(parents=True, exist_ok=True)
-        fresh = kept.with_name(f".{digest}.{threading.get_ident()}")
-        fresh.write_text(json.dumps({"kernel": stored.record.kernel, "content_key": stored.record.content_key}) + "\n")
-        fresh.replace(kept)
+        handle, fresh = tempfile.mkstemp(prefix=f".{digest}.", dir=kept.parent)
+        with os.fdopen(handle, "w") as out:
+            out.write(json.dumps({"kernel": stored.record.kernel, "content_key": stored.record.content_key}) + "\n")
+        Path(fresh).replace(kept)
         with self._lock:
             self._made.add(digest)

@@ -19,13 +19,13 @@ from builder.evidence import require_symvers
 from builder.failure import Failure, StepError
 from builder.foreign import ForeignDriver
 from builder.headers import HeaderTree
-from builder.kinds.bpf import build_bpf, front_text, run_back, run_front, with_release
+from builder.kinds.bpf import back_words, build_bpf, front_text, run_back, run_front, with_release
 from builder.kinds.core import build_core
 from builder.kinds.foreign import Places, build_foreign
 from builder.kinds.kmod import build_kmod
 from builder.kinds.step import Workplace
 from builder.plan import BuildPlan
-from builder.recipe import Recipe, make_recipe
+from builder.recipe import LAYOUT, Recipe, make_recipe
 from builder.result import BuildOutcome
 from builder.share import Shares
 from builder.source import DriverSource, copy_source, digest_source
@@ -141,7 +141,7 @@ def _share_code(
     """An eBPF object: the front end's code tells whether another kernel's object is the same but for the release."""
     front = run_front(work, prepared.tree, prepared.probes, llvm, plan.name)
     of_source = digest_source(bench.source, plan.kind, bench.generated)
-    digest = code_digest(front_text(work, llvm, front), llvm.clang.text, llvm.mcpu, of_source, plan.name)
+    digest = code_digest(front_text(work, llvm, front), *made_with(llvm), of_source, plan.name)
     with codes.held(digest):
         twin = codes.find(bench.cache, digest, force=bench.force)
         if twin is not None:
@@ -152,6 +152,12 @@ def _share_code(
         stored = finish(run_back(work, llvm, front, prepared.tree.evidence.release), None)
         codes.keep(bench.cache, digest, stored)
         return stored
+
+
+def made_with(llvm: Llvm) -> tuple[str, ...]:
+    """What makes an object of the front end's code: the compilers, what they are told, and how kdriver goes about it.
+    An object of another kdriver that did it in another way is another one."""
+    return (LAYOUT, llvm.clang.text, llvm.mcpu, *back_words(llvm))
 
 
 def _compile(

@@ -15,7 +15,7 @@ from builder.store import content_key
 from builder.toolchain import Compiler, Llvm, kbuild_cc
 from kdriver.core.artifact import DriverKind, Input
 
-_LAYOUT = "4"
+LAYOUT = "4"
 """Part of every content key: raised when the builder makes other bytes of the same inputs."""
 _WORK = Path("/build")
 _TREE = Path("/headers")
@@ -55,7 +55,7 @@ def make_recipe(
         inputs.append(Input("system headers (libbpf, linux/bpf.h)", headers))
     flags = tuple(_argv(plan, source, tree, compiler)[1:])
     parts: dict[str, object] = {
-        "layout": _LAYOUT,
+        "layout": LAYOUT,
         "kind": str(kind),
         "kernel": plan.built_for,
         "name": plan.name,

@@ -109,6 +109,17 @@ def slim_argv(llvm: Llvm, path: Path) -> list[str]:
     return [llvm.strip, "-g", "-R", ".rel.BTF", "-R", ".rel.BTF.ext", "--discard-all", str(path)]
 
 
+def back_words(llvm: Llvm) -> tuple[str, ...]:
+    """All that the commands behind the front end are told, whatever their files are called."""
+    code, out = Path("code"), Path("out")
+    commands = (
+        optimise_argv(llvm, source=code, out=out),
+        llc_argv(llvm, source=code, out=out),
+        slim_argv(llvm, out),
+    )
+    return tuple(word for command in commands for word in command[1:])
+
+
 def slim(work: Workplace, llvm: Llvm, path: Path) -> None:
     """Leave in an object of ours what its loader needs. Raises StepError (compile)."""
     path.write_bytes(without_lines(path.read_bytes()))

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from builder.code import has_own_types_only, normal_form, stands_apart
+from builder import one
+from builder.choice import ExecutorName, make_toolchains
+from builder.code import code_digest, has_own_types_only, normal_form, stands_apart
 from builder.failure import StepError
 from builder.kinds.bpf import with_release
+from builder.toolchain import Llvm
 from kdriver.inspect.elf import read_object
 
 CLANG, LLC = (shutil.which(name) or "" for name in ("clang-16", "llc-16"))
@@ -123,3 +126,16 @@ def test_object_without_the_section_stays_as_it_is(tmp_path: Path) -> None:
 )
 def test_object_with_types_of_the_kernel_is_offered_to_nobody(text: str, own: bool, tmp_path: Path) -> None:
     assert has_own_types_only(compiled(tmp_path, text)) is own
+
+
+def test_code_is_another_where_another_kdriver_would_make_another_object_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    llvm = make_toolchains(ExecutorName.LOCAL, tmp_path).llvm(None).compiler
+    assert isinstance(llvm, Llvm)
+    words = one.made_with(llvm)
+    assert {"-filetype=obj", "--discard-all", "-fno-jump-tables", llvm.clang.text} <= set(words)
+    before = code_digest(CODE, *words)
+    assert code_digest(CODE, *one.made_with(llvm)) == before
+    monkeypatch.setattr(one, "LAYOUT", "next")
+    assert code_digest(CODE, *one.made_with(llvm)) != before
