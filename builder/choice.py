@@ -62,6 +62,10 @@ class Images(Protocol):
         """The images that are there."""
         ...
 
+    def contents(self) -> tuple[str, ...]:
+        """What names the content of each of them, in the same order."""
+        ...
+
     def place(self, name: str) -> Place | None:
         """One of them, None when it is not there."""
         ...

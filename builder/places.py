@@ -96,6 +96,10 @@ class ImagePlaces:
         """The images that are there, in the order of the table. Raises EngineError."""
         return tuple(self._there())
 
+    def contents(self) -> tuple[str, ...]:
+        """The digests of their content, in the same order. Raises EngineError."""
+        return tuple(image.id for image in self._there().values())
+
     def place(self, name: str) -> Place | None:
         """The image of that name, None when the engine has none. Raises EngineError, and StepError when it does not
         say what it holds."""

@@ -74,10 +74,19 @@ class Batch:
     """
 
     def __init__(
-        self, plans: Sequence[BuildPlan], bench: Bench, build: Builder, options: RunOptions, stop: Callable[[], None]
+        self,
+        plans: Sequence[BuildPlan],
+        bench: Bench,
+        build: Builder,
+        options: RunOptions,
+        stop: Callable[[], None],
+        *,
+        here: bool = True,
     ) -> None:
+        """here: it builds with the compilers of this machine."""
         self.stop = stop
-        self._remembered = Remembered(bench)
+        shares = frozenset(plan.kernel.key for plan in plans) if options.share else frozenset()
+        self._remembered = Remembered(bench, shares) if here else None
         self._bench = bench
         self._build = build
         self._signing = options.signing
@@ -90,7 +99,7 @@ class Batch:
 
     def remembered(self, plan: BuildPlan) -> BuildResult | None:
         """What was built for a plan before, found without unpacking headers; None where nothing is known."""
-        return self._remembered.find(replace(plan, shares=False))
+        return None if self._remembered is None else self._remembered.find(replace(plan, shares=False))
 
     def build(self, plan: BuildPlan) -> BuildResult:
         """One plan to its result; never raises for a build that fails."""
@@ -102,7 +111,8 @@ class Batch:
     def build_alone(self, plan: BuildPlan) -> BuildResult:
         """The same for a plan that does not share."""
         result = _run_one(plan, self._bench, self._build, self._folders.get(plan), self._signing)
-        self._remembered.note(plan, result)
+        if self._remembered is not None:
+            self._remembered.note(plan, result)
         return result
 
     def _core_of(self, plan: BuildPlan) -> BuildResult:
@@ -144,7 +154,8 @@ def open_batch(
     listener = on_step or (lambda plan, step: None)
     bench = Bench(cache, source, generated, toolchains, force=options.force, on_step=listener, mirrors=options.mirrors)
     with cache_in_use(cache):
-        yield Batch(plans, bench, build, options, toolchains.stop if cluster is None else cluster.stop)
+        stop = toolchains.stop if cluster is None else cluster.stop
+        yield Batch(plans, bench, build, options, stop, here=cluster is None)
 
 
 def run_builds(

@@ -43,6 +43,9 @@ class Images:
     def names(self) -> tuple[str, ...]:
         return tuple(self.places)
 
+    def contents(self) -> tuple[str, ...]:
+        return tuple(place.image for place in self.places.values())
+
     def place(self, name: str) -> Place | None:
         self.asked.append(name)
         return self.places.get(name)
