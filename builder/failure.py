@@ -28,15 +28,24 @@ class Failure(StrEnum):
 
 
 class StepError(BuildError):
-    """One step of one build said no. log: what the step printed. detail: the lines of it that matter, for a person."""
+    """One step of one build said no. log: what the step printed. detail: the lines of it that matter, for a person.
+    status: of the command, where one was run and ended."""
 
     def __init__(
-        self, failure: Failure, fact: str, *, hint: str | None = None, log: Path | None = None, detail: str = ""
+        self,
+        failure: Failure,
+        fact: str,
+        *,
+        hint: str | None = None,
+        log: Path | None = None,
+        detail: str = "",
+        status: int | None = None,
     ) -> None:
         super().__init__(f"{failure}: {fact}", hint=hint)
         self.failure = failure
         self.log = log
         self.detail = detail
+        self.status = status
 
 
 _ERROR_LINE = re.compile(r"(^|[\s:])(fatal error|error|ERROR|undefined reference|multiple definition)\b")

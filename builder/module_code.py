@@ -6,7 +6,8 @@ functions. What headers say to gcc alone stands in three of them, which are comp
 Makefiles that give the compiler its flags. Not compared is what only serves to name things or to say where they stand:
 counters in names, and the line of a header that a warning prints.
 
-clang may not compile a module, or its files may not stand in one; then nothing is known here (an empty digest).
+clang may not compile a module, or its files may not stand in one; then nothing is known here (an empty digest), and
+nothing is shared.
 """
 
 from __future__ import annotations
@@ -30,13 +31,16 @@ from builder.source import DriverSource, copy_source, digest_source
 from builder.toolchain import Llvm
 from kdriver.core.artifact import DriverKind
 
-_LAYOUT = "1"
+_LAYOUT = "2"
+"""Part of a digest's key: raised when other code counts as the same, or an empty digest means something else."""
 _FOR_GCC = tuple(f"include/linux/{name}.h" for name in ("compiler-gcc", "compiler_types", "compiler_attributes"))
+_REFUSED = 1
+"""clang's exit status when it does not compile a file; others are of crashes and signals."""
 _MAKEFILES = ("Makefile", "arch/x86/Makefile")
 _FLAGS = re.compile(r"^(?!.*RUST).*(?:C_?FLAGS|cc-option|cc-disable|\s-[mfW]\w).*$", re.M)
 _COUNTED = re.compile(r"\b(__UNIQUE_ID_\w*?|__compiletime_assert_)(\d+)\b")
 _LABELS = re.compile(r'^(.* asm sideeffect "[^"]*\.discard\.[^"]*", "[^"]*"\()([^)]*)(\).*)$', re.M)
-_BUGS = re.compile(r'^(.* asm sideeffect "[^"]*__bug_table[^"]*", "[^"]*"\(ptr @[\w.]+, i32 )\d+(, .*)$', re.M)
+_BUGS = re.compile(r'^(.* asm sideeffect "[^"]*__bug_table[^"]*", "[^"]*"\((?:ptr @[\w.]+, )+i32 )\d+(, .*)$', re.M)
 _NUMBER = re.compile(r"\bi32 (\d+)")
 
 
@@ -46,6 +50,8 @@ def plain_code(text: str) -> str:
     labels: dict[str, int] = {}
 
     def label(found: re.Match[str]) -> str:
+        if "__bug_table" in found[1]:  # its numbers are line and flags; a label in it has a fixed name
+            return found[0]
         operands = _NUMBER.sub(lambda one: f"i32 #{labels.setdefault(one[1], len(labels))}", found[2])
         return f"{found[1]}{operands}{found[3]}"
 
@@ -78,7 +84,8 @@ def find_module_code(
     log: Path,
 ) -> str:
     """The digest of a module's code against a header set, compiled now where it is not in the cache; empty where clang
-    does not compile it. Raises StepError (headers) where the header set is not there any more."""
+    does not compile it. Raises StepError: class headers where the header set is not there any more, class compile where
+    clang was killed or did not end, so that another time may know more."""
     assert isinstance(choice.compiler, Llvm)
     llvm = choice.compiler
     parts = [_LAYOUT, tree.digest, digest_source(source, DriverKind.KMOD, generated), llvm.clang.text, name]
@@ -87,8 +94,7 @@ def find_module_code(
     if kept.is_file():
         touch(kept)
         return str(json.loads(kept.read_text())["digest"])
-    if not (tree.build_dir / "include/generated/autoconf.h").is_file():
-        raise StepError(Failure.HEADERS, f"{tree.build_dir.name} has no include/generated/autoconf.h")
+    _require(tree)
     cache.mkdir(parents=True, exist_ok=True)
     root = Path(tempfile.mkdtemp(prefix=".code-", dir=cache))
     try:
@@ -101,14 +107,22 @@ def find_module_code(
         try:
             work.run(clang_argv(tree, llvm, source=joint, out=out, root=root, name=name), reads=(tree.root,))
             digest = hashlib.sha256(f"{_texts(tree)}\0{plain_code(out.read_text())}".encode()).hexdigest()
-        except StepError:
+        except StepError as error:
+            if error.status != _REFUSED:
+                raise  # clang did not get to its end, which says nothing of the code
             digest = ""
+        _require(tree)  # it may have left the cache meanwhile
         fresh = root / "fresh.json"
         fresh.write_text(json.dumps({"digest": digest}) + "\n")
         fresh.replace(kept)
     finally:
         shutil.rmtree(root, ignore_errors=True)
     return digest
+
+
+def _require(tree: HeaderTree) -> None:
+    if not (tree.build_dir / "include/generated/autoconf.h").is_file():
+        raise StepError(Failure.HEADERS, f"{tree.build_dir.name} has no include/generated/autoconf.h")
 
 
 def _texts(tree: HeaderTree) -> str:

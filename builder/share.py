@@ -39,6 +39,9 @@ from kdriver.inspect.symvers import compare_symbols, read_symvers
 
 logger = logging.getLogger(__name__)
 
+_LAYOUT = "2"
+"""Of a kept proof: raised when more has to be the same than before."""
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
@@ -117,7 +120,7 @@ class Shares:
             if compare_symbols(offer.facts, exported) or _differ(plan, tree, offer, bench):
                 continue
             kept.parent.mkdir(parents=True, exist_ok=True)
-            proof = {"kernel": offer.plan.kernel.key, "content_key": offer.recipe.key}
+            proof = {"layout": _LAYOUT, "kernel": offer.plan.kernel.key, "content_key": offer.recipe.key}
             _write(kept, json.dumps(proof) + "\n")
             return offer.stored
         return None
@@ -142,7 +145,7 @@ def _differ(plan: BuildPlan, tree: HeaderTree, offer: Offer, bench: Bench) -> st
             return "the module's vermagic is not what its headers say"
         if differs := same_layouts(mine, theirs):
             return differs
-        codes = {
+        codes = [
             find_module_code(
                 one_tree,
                 bench.source,
@@ -154,13 +157,21 @@ def _differ(plan: BuildPlan, tree: HeaderTree, offer: Offer, bench: Bench) -> st
                 log=log,
             )
             for one_plan, one_tree in ((plan, tree), (offer.plan, offer.tree))
-        }
-        return "macros or inline functions differ" if len(codes) > 1 else ""
+        ]
+        return codes_differ(*codes)
     except StepError as error:
         logger.warning("%s: nothing can be shared with it: %s", plan.kernel.key, error.message)
         return error.message
     except OSError as error:  # a batch takes headers out that none of its kernels needs any more
         return str(error)
+
+
+def codes_differ(one: str, other: str) -> str:
+    """What two digests of builder.module_code say against sharing. Of what clang does not compile nothing is known, and
+    nothing is no proof."""
+    if not one or not other:
+        return "clang does not compile the module, so its macros and inline functions were not compared"
+    return "" if one == other else "macros or inline functions differ"
 
 
 def _write(path: Path, text: str) -> None:
@@ -174,6 +185,6 @@ def _write(path: Path, text: str) -> None:
 def _read(path: Path) -> dict[str, str] | None:
     try:
         found: dict[str, str] = json.loads(path.read_text())
-        return found if {"kernel", "content_key"} <= found.keys() else None
-    except (OSError, ValueError, AttributeError):
+        return found if found["layout"] == _LAYOUT and {"kernel", "content_key"} <= found.keys() else None
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):
         return None

@@ -43,7 +43,8 @@ class Workplace:
         if not completed.ok:
             printed = self.log.read_text(errors="replace")
             fact = self.shorten(first_error(printed)) or f"{Path(argv[0]).name} ended with status {completed.status}"
-            raise StepError(class_of(printed), fact, log=self.log, detail=self.shorten(relevant_lines(printed)))
+            detail = self.shorten(relevant_lines(printed))
+            raise StepError(class_of(printed), fact, log=self.log, detail=detail, status=completed.status)
 
     def shorten(self, text: str) -> str:
         """Text of a log without the path of the workplace, which is gone when a person reads it."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from builder.plan import BuildPlan, plan_builds
+from builder.run import RunOptions, open_batch
+from builder.source import load_source
 from kdriver.cli import run
 from kdriver.core.artifact import DriverKind
 from kdriver.core.errors import ExitCode
@@ -275,3 +278,29 @@ def test_headers_that_say_nothing_of_layouts_share_nothing_and_say_so(
     assert build(site, "--json") == ExitCode.DONE
     assert [one["outcome"] for one in results(capsys)] == ["built", "built"]
     assert f"{second.key}: nothing can be shared with it" in caplog.text
+
+
+def test_module_that_clang_does_not_compile_serves_no_other_kernel(site: BuildSite, capsys: Capture) -> None:
+    site.add(FIRST)
+    site.add(other())
+    with (site.folder / "toy_driver/kmod/toy.c").open("a") as code:  # gcc has functions in functions, clang has not
+        code.write("int kd_f(int a);\nint kd_f(int a)\n{\n\tint g(int b) { return b; }\n\treturn g(a);\n}\n")
+    assert build(site, "--json") == ExitCode.DONE
+    assert [one["outcome"] for one in results(capsys)] == ["built", "built"]
+
+
+def test_what_served_another_kernel_is_remembered_only_where_both_share(site: BuildSite, capsys: Capture) -> None:
+    kernels = [site.add(FIRST), site.add(other())]
+    assert build(site, "--json") == ExitCode.DONE
+    assert [one["outcome"] for one in results(capsys)] == ["built", "shared"]
+    source = load_source(site.folder / "toy_driver")
+    plans = plan_builds(kernels, (DriverKind.KMOD,), source)
+
+    def known(which: Sequence[BuildPlan], **options: Any) -> list[str]:
+        with open_batch(which, source, RunOptions(**options)) as batch:
+            found = [batch.remembered(plan) for plan in which]
+        return ["" if one is None else str(one.outcome) for one in found]
+
+    assert known(plans) == ["cached", "shared"]
+    assert known(plans, share=False) == ["cached", ""]
+    assert known(plans[1:]) == [""], "a kernel alone has its own"
