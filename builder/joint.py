@@ -4,6 +4,10 @@ What compiles together without any error compiles alone as well, and what fails 
 well, as long as no probe means anything to another one. So only probes that declare nothing but names of their own are
 joined (parse_probe), each under a name that no other has; and only errors that cannot follow from another probe's are
 believed (read_errors). Everything else is compiled alone: builder/probes.py.
+
+The headers of the joint file are those of all its probes together. So a probe that forgot a header which another one
+includes counts as there although alone it would fail. Nothing here sees that; where it matters the build does, whose
+sources have headers of their own: it fails to compile, or a call of what is not declared stops it.
 """
 
 from __future__ import annotations

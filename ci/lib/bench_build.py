@@ -287,7 +287,7 @@ def print_measured(found: Measured) -> None:
         (name, f"{cost.cpu_s:.1f}", f"{cost.wall_s:.1f}" if cost.wall_s else "", note) for name, cost, note in rows
     ]
     print_table(("part", "CPU s", "wall s", ""), cells, title=f"{found.kernels} kernels of Debian 12, kmod and bpf")
-    print(f"{found.shared} modules were shared in the cold batch")
+    print(f"{found.shared} files were shared in the cold batch")
     print(f"ratio of {ratios}")
     print(f"peak memory {size(found.compiler_bytes)} of a compiler, {size(found.kdriver_bytes)} of kdriver")
     print(f"packages {size(found.downloaded_bytes)}; kept in the cache besides them {size(found.kept_bytes)}")

@@ -25,7 +25,7 @@ def show(as_json: bool) -> int:
     Everything in the cache can be made again. It is kept below the size in KDRIVER_CACHE_LIMIT (50 GB where that is not
     set): a build that made something takes out the longest unused at its end. Kernel headers are unpacked to memory
     (/dev/shm) where there is room: an eighth of what is available, 2 GB at most, or KDRIVER_HEADERS_MEMORY (0: never).
-    They are given up after a day without use, or when memory becomes scarce.
+    A build gives up those that were not used for a day, and all when memory is scarce.
 
     \b
     Examples:
