@@ -160,7 +160,7 @@ def _write(coverage: Coverage, html: Path | None, markdown: Path | None, since: 
 
 
 def _runs(coverage: Coverage, since: str | None) -> list[Run]:
-    """The last batches that verdicts which count can come of."""
+    """The last batches that verdicts which count can come of; which of them did is not known."""
     from kdriver.verifier.runs import read_runs
 
     dates = [cell.now.verdict.date for row in coverage.rows for cell in row.cells if cell.now]

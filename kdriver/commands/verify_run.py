@@ -123,7 +123,7 @@ def carry_out(targets: Sequence[Target], source: DriverSource, qemu: str, reques
         return _shell(targets[0].make(lambda stage: None), tools, qemu, request)
     seconds = expected_seconds(targets)
     targets = sorted(targets, key=lambda one: (seconds[one.kernel], release_key(one.release)), reverse=True)
-    with live(len(targets)) as shown, clock_run(len(targets), request.jobs) as clocked:
+    with live(len(targets)) as shown, clock_run(len(targets), request.jobs, noted=not request.cases) as clocked:
         judge = Judge(source, foreign, tools, qemu, request, case_set, shown.stage)
 
         def work(target: Target) -> tuple[Verified, ...]:

@@ -7,6 +7,7 @@ another policy of the verifier, or on another image than the index has now, is v
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ _STAGES = frozenset((
     "dynamic capture length", "generic event",
 ))  # fmt: skip
 """Words that a reason may begin with and that name its class."""
+_CONSOLE = re.compile(r" \(console: [^)]*\)")
+"""The path of a console log on the machine that gave an old verdict: nobody else has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class Cell:
             return NEVER
         if self.void:
             return f"void: {self.void}"
-        return "" if self.outcome is Outcome.PASSED else self.history[0].verdict.reason
+        return "" if self.outcome is Outcome.PASSED else _CONSOLE.sub("", self.history[0].verdict.reason)
 
     @property
     def failure_class(self) -> str:

@@ -13,6 +13,7 @@ from kdriver.core.verdict import Outcome
 from kdriver.verifier.coverage import Cell, Coverage, KernelRow
 
 _REASON_SHOWN = 140
+_ADDRESS = re.compile(r"https?://\S*?([^/\s]+): ")
 ANY_FLAVOUR = "verdict"
 """The column of kernels that have no flavour."""
 
@@ -119,9 +120,19 @@ def open_reasons(coverage: Coverage) -> tuple[Open, ...]:
 def general_reason(row: KernelRow, cell: Cell) -> str:
     """A reason's beginning, in words that hold for other kernels, too."""
     text = cell.reason
-    for word, general in ((row.key, "KERNEL"), (row.release, "KERNEL"), (row.package_version, "VERSION")):
+    names = ((row.key, "KERNEL"), (row.release, "KERNEL"), (row.package_version, "VERSION"), (base_name(row), "KERNEL"))
+    for word, general in names:
         text = text.replace(word, general) if len(word) > 2 else text
-    return shortened(text.split(": http", 1)[0], _REASON_SHOWN)
+    return shortened(_without_addresses(text).split(": http", 1)[0], _REASON_SHOWN)
+
+
+def _without_addresses(text: str) -> str:
+    """Of a package that could not be fetched: its name and what the servers said, each answer once."""
+    package, none, said = text.partition(": none of ")
+    if none and _ADDRESS.search(said):
+        answers = dict.fromkeys(_ADDRESS.sub("", one) for one in said.partition(": ")[2].split("; "))
+        return f"{package}: {'; '.join(answers)}"
+    return _ADDRESS.sub(lambda found: f"{found[1]}: ", text)
 
 
 def base_name(row: KernelRow) -> str:

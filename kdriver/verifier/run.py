@@ -370,10 +370,10 @@ def _boot_until_all_ran(verification: Verification, kernel: GuestKernel, bench: 
         pending = tuple(driver for driver in pending if driver not in ran)
         if pending and (broken or not ran):
             fault, where = _nobodys_fault(guest)
-            why = f"{where}: {guest.reason or _faults(guest)} (console: {guest.console})"
+            why = f"{where}: {guest.reason or _faults(guest)}"
             if verbose:
                 return _Boots(guests, fault, why + "; tried twice", last)
-            logger.warning("%s: %s; trying once more", verification.kernel, why)
+            logger.warning("%s: %s (console: %s); trying once more", verification.kernel, why, guest.console)
             accelerator, verbose = Accelerator.TCG, True
     return _Boots(guests, fault, why, last)
 

@@ -50,8 +50,9 @@ class Clock:
 
 
 @contextlib.contextmanager
-def clock_run(kernels: int, jobs: int) -> Iterator[Clock]:
-    """Time what happens in the block, and note it at its end, interrupted or not, with the kernels that it came to."""
+def clock_run(kernels: int, jobs: int, *, noted: bool = True) -> Iterator[Clock]:
+    """Time what happens in the block, and note it at its end, interrupted or not, with the kernels that it came to.
+    noted: False for a run of which no verdict is kept."""
     clock = Clock(kernels, jobs)
     began, wall, cpu, busy = _now(), time.monotonic(), _cpu_seconds(), _busy_seconds()
     try:
@@ -68,7 +69,7 @@ def clock_run(kernels: int, jobs: int) -> Iterator[Clock]:
             VERSION,
             round(_busy_seconds() - busy, 1),
         )
-        if clock.done:
+        if clock.done and noted:
             _append(clock.run)
 
 

@@ -12,11 +12,12 @@ from kdriver.core.artifact import DriverKind
 from kdriver.core.kernel import Package, PackageRole
 from kdriver.core.verdict import Outcome
 from kdriver.verifier.coverage import NEVER, OUTSIDE, class_of, count, make_coverage, release_key
+from kdriver.verifier.coverage_lines import open_reasons
 from kdriver.verifier.coverage_page import render_html, render_markdown, write_html
 from kdriver.verifier.coverage_sources import read_folder, read_here
 from kdriver.verifier.journal import append_journal, journal_path, read_journal
 from kdriver.verifier.records import write_verdict
-from kdriver.verifier.runs import Run
+from kdriver.verifier.runs import Run, clock_run, read_runs
 from tests.fakes.published import Published, candidate, kernel
 from tests.fakes.verdicts import TITLES, indexed, told
 
@@ -226,6 +227,33 @@ def test_the_document_has_a_row_for_the_flavours_of_a_build_and_each_reason_once
     assert "| 2026-11-20 16:05 | 4 | 2 | 2 | 50.0 min | 95.0 min | 99.0 min |" in text
 
 
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        (
+            "not built: download: linux-headers-{r}_1-1_amd64.deb: none of 2 addresses has it: http://a.example/pool/"
+            "linux-headers-{r}_1-1_amd64.deb: the server answered 404 Not Found; http://b.example/x/"
+            "linux-headers-{r}_1-1_amd64.deb: the server answered 404 Not Found",
+            "not built: download: linux-headers-KERNEL_VERSION_amd64.deb: the server answered 404 Not Found",
+        ),
+        (
+            "https://a.example/pool/linux-image-{r}_1-1_amd64.deb: the server answered 404 Not Found",
+            "linux-image-KERNEL_VERSION_amd64.deb: the server answered 404 Not Found",
+        ),
+        (
+            "no driver got its turn: plan: x (console: /var/cache/kdriver/logs/1.console); tried twice",
+            "no driver got its turn: plan: x; tried twice",
+        ),
+    ],
+    ids=["mirrors", "one-address", "console"],
+)
+def test_the_document_names_packages_and_answers_and_no_addresses_or_paths(reason: str, said: str) -> None:
+    kernels = [indexed(f"6.1.0-{number}-amd64") for number in (7, 8)]
+    verdicts = [told(one, "kmod", Outcome.NOT_VERIFIED, reason=reason.format(r=one.release)) for one in kernels]
+    coverage = make_coverage(verdicts, kernels, [DriverKind.KMOD], titles=TITLES)
+    assert [(one.reason, one.drivers) for one in open_reasons(coverage)] == [(said, 2)]
+
+
 def test_logs_come_along_with_the_page(tmp_path: Path) -> None:
     console = tmp_path / "there" / "1.console"
     console.parent.mkdir()
@@ -243,3 +271,10 @@ def test_json_holds_the_same(tmp_path: Path) -> None:
         "kernels": 1, "passed": 1, "failed": 0, "not_verified": 2, "never": 2, "broke": 0
     }  # fmt: skip
     assert document["kernels"][0]["kinds"]["kmod"]["history"][0]["date"] == "2026-11-20T03:04:05Z"
+
+
+def test_a_run_of_which_no_verdict_is_kept_is_not_noted() -> None:
+    for noted in (True, False):
+        with clock_run(3, 1, noted=noted) as clock:
+            clock.done = 3
+        assert clock.run is not None and len(read_runs()) == 1
