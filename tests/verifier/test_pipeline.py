@@ -51,20 +51,27 @@ def test_as_many_work_at_a_time_as_were_asked_for_and_results_keep_the_order() -
 
 def test_packages_come_ahead_of_their_turn_and_not_further() -> None:
     fetched: list[int] = []
-    ahead_of: list[int] = []
+    come = threading.Condition()
+    further: list[int] = []
+
+    def fetch(number: int) -> None:
+        with come:
+            fetched.append(number)
+            come.notify_all()
 
     def work(number: int) -> None:
-        time.sleep(0.05)
-        ahead_of.append(max(fetched) - number)
+        with come:  # those of the next two are here although this one is still worked on, however slow the machine is
+            assert come.wait_for(lambda: {*range(min(number + 3, 8))} <= {*fetched}, WAIT_S)
+            further.extend(one for one in fetched if one > number + 2)
 
-    run_pipeline(list(range(8)), work, fetch=fetched.append, jobs=1, ahead=2, stop=_nothing)
+    run_pipeline(list(range(8)), work, fetch=fetch, jobs=1, ahead=2, stop=_nothing)
     assert sorted(fetched) == list(range(8))
-    assert ahead_of[0] == 2 and max(ahead_of) == 2
+    assert further == []
 
 
 def test_what_cannot_be_fetched_is_left_to_the_work_that_says_so() -> None:
     def fetch(kernel: str) -> None:
-        raise DownloadError(f"{kernel}: 404")
+        raise DownloadError(f"{kernel}: 404") if kernel == "a" else ZeroDivisionError
 
     assert run_pipeline(["a", "b"], str.upper, fetch=fetch, jobs=1, ahead=1, stop=_nothing) == ("A", "B")
 
@@ -82,3 +89,25 @@ def test_an_interrupt_stops_what_runs_and_begins_nothing_more() -> None:
     with pytest.raises(KeyboardInterrupt):
         run_pipeline(list(range(20)), work, fetch=lambda one: None, jobs=2, ahead=1, stop=stopped.set)
     assert len(begun) <= 4
+
+
+def test_an_interrupt_does_not_wait_for_a_download() -> None:
+    server = threading.Event()
+    waiting = threading.Event()
+
+    def fetch(number: int) -> None:
+        if number == 1:
+            waiting.set()
+            server.wait(WAIT_S)
+
+    def work(number: int) -> None:
+        assert waiting.wait(WAIT_S)
+        raise KeyboardInterrupt
+
+    began = time.monotonic()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_pipeline([0, 1, 2], work, fetch=fetch, jobs=2, ahead=1, stop=_nothing)
+        assert time.monotonic() - began < WAIT_S / 2
+    finally:
+        server.set()
