@@ -7,12 +7,17 @@ import importlib
 import logging
 import os
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
 from kdriver.core.errors import ExitCode, KdriverError
+from kdriver.core.paths import cache_dir, index_dir
 from kdriver.version import VERSION
+
+logger = logging.getLogger(__name__)
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "index": ("kdriver.commands.index", "Which kernels exist, and the packages that build and boot them."),
@@ -57,6 +62,7 @@ _OF_PATHS = frozenset((
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP,
 ))  # fmt: skip
 """What is wrong with a path that a person named, or with rights on it; other faults of the system are bugs."""
+_RIGHTS = frozenset((errno.EACCES, errno.EPERM, errno.EROFS))
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -114,9 +120,26 @@ def run(argv: list[str] | None = None) -> int:
         if not error.filename or error.errno not in _OF_PATHS:
             raise
         click.echo(f"kdriver: {os.fsdecode(error.filename)}: {error.strerror}", err=True)
+        if not _is_named(os.fsdecode(error.filename), sys.argv[1:] if argv is None else argv):
+            logger.info("where it happened:", exc_info=error)
+            what = "You may not use it" if error.errno in _RIGHTS else "You did not name it"
+            hint = f"{what}; if kdriver should not need it, report a bug with the traceback that kdriver -v prints."
+            click.echo(f"  hint: {hint}", err=True)
+            return int(ExitCode.SOME_FAILED)
         click.echo("  hint: Name a file or folder that is there and that you may read or write.", err=True)
         return int(ExitCode.USAGE)
     return int(result) if isinstance(result, int) else int(ExitCode.DONE)
+
+
+def _is_named(path: str, words: Sequence[str]) -> bool:
+    """Whether a path is one that a person named, on the command line or as one of kdriver's places; what is in a folder
+    named on the command line is named, too, and so is a folder that such a path is in."""
+    told = Path(path).absolute()
+    values = [*(word for word in words if not word.startswith("-")), *(word.partition("=")[2] for word in words)]
+    names = [Path(value).absolute() for value in values if value]
+    places = [cache_dir(), index_dir(), Path(os.environ.get("TMPDIR") or "/tmp")]
+    below = any(told.is_relative_to(name) for name in names)
+    return below or any(name.is_relative_to(told) for name in (*names, *places))
 
 
 if __name__ == "__main__":

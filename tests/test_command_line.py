@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -153,6 +154,27 @@ def test_a_folder_that_cannot_be_is_one_line_with_a_hint(words: list[str], tmp_p
     said = done.stderr.splitlines()[-2:]
     assert said[0].startswith(f"kdriver: {tmp_path / 'file'}") and said[0].endswith(": Not a directory")
     assert said[1] == "  hint: Name a file or folder that is there and that you may read or write."
+
+
+def test_a_missing_file_that_nobody_named_is_no_wrong_usage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = tmp_path / "deep" / "kernel"
+
+    @click.command()
+    @click.argument("words", nargs=-1)
+    def command(words: tuple[str, ...]) -> None:
+        missing.read_bytes()
+
+    monkeypatch.setitem(sys.modules, "kdriver_tests_command", SimpleNamespace(command=command))
+    monkeypatch.setitem(cli.COMMANDS, "events", ("kdriver_tests_command", ""))
+    assert cli.run(["events", "x", str(tmp_path / "other")]) == ExitCode.SOME_FAILED
+    said = capsys.readouterr().err
+    assert said.startswith(f"kdriver: {missing}: No such file or directory\n  hint: You did not name it; if ")
+    for word in (str(missing), str(missing.parent), f"KEY={missing}"):
+        assert cli.run(["events", word]) == ExitCode.USAGE
+    monkeypatch.setenv("KDRIVER_CACHE", str(missing))
+    assert cli.run(["events"]) == ExitCode.USAGE
 
 
 def test_a_reader_that_has_seen_enough_is_no_traceback() -> None:
