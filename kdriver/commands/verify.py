@@ -248,7 +248,7 @@ def _choose(distro: str | None, names: tuple[str, ...]) -> tuple[Kernel, ...]:
 
 def _verify_index(kernels: Sequence[Kernel], request: Request) -> int:
     from builder.source import load_source
-    from kdriver.commands.verify_batch import targets_of
+    from kdriver.commands.verify_batch import image_error, targets_of
     from kdriver.commands.verify_cluster import targets_on
     from kdriver.commands.verify_targets import from_builds, from_folder, ready
     from kdriver.verifier.accelerator import find_qemu
@@ -266,7 +266,7 @@ def _verify_index(kernels: Sequence[Kernel], request: Request) -> int:
     if request.artifacts is not None:
         verifications = from_folder(kernels, request.kinds, request.artifacts, modules, request.mirrors)
         return carry_out([ready(one) for one in verifications], source, qemu, request)
-    if len(kernels) == 1:
+    if len(kernels) == 1 and image_error(kernels[0], request.mirrors) is None:
         results = build_drivers(kernels, source, request)
         (verification,) = from_builds(kernels, results, modules, mirrors=request.mirrors)
         if not any(result.ok for result in results):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from builder.run import Batch, RunOptions, open_batch
 from builder.tidy import Tidy
 from kdriver.commands.verify_targets import Target, from_builds
 from kdriver.core.artifact import DriverKind
+from kdriver.core.errors import DownloadError, IntegrityError, KdriverError
 from kdriver.core.kernel import Kernel, PackageRole
 from kdriver.core.paths import cache_dir
 
@@ -72,7 +74,14 @@ def targets_of(
     ) as batch:
         yield tuple(
             _target(
-                kernel, [plan for plan in plans if plan.kernel is kernel], batch, stages, tidy, modules, request.mirrors
+                kernel,
+                [plan for plan in plans if plan.kernel is kernel],
+                batch,
+                stages,
+                tidy,
+                modules,
+                request.mirrors,
+                fetches=cluster is None,
             )
             for kernel in kernels
         )
@@ -88,8 +97,21 @@ def _target(
     tidy: Tidy,
     modules: Sequence[str],
     mirrors: Sequence[str],
+    *,
+    fetches: bool,
 ) -> Target:
+    """fetches: whether its image comes here: one that cannot be had is known before anything is built for it."""
+
     def make(on_stage: Callable[[str], None]) -> Verification:
+        error = image_error(kernel, mirrors) if fetches else None
+        if error is not None:
+            there = [one for plan in plans if (one := batch.remembered(plan)) is not None]
+            missing = [plan.kind for plan in plans if plan.kind not in {one.kind for one in there}]
+            return replace(
+                from_builds([kernel], there, modules, mirrors=mirrors)[0],
+                unserved=tuple((kind, error.message) for kind in missing),
+                unbuilt=tuple((kind, error) for kind in missing),
+            )
         stages[kernel.key] = on_stage
         try:
             results = [batch.build(plan) for plan in plans]
@@ -113,6 +135,17 @@ def _target(
         done=partial(tidy.done, kernel.key),
         stop=batch.stop,
     )
+
+
+def image_error(kernel: Kernel, mirrors: Sequence[str]) -> KdriverError | None:
+    """Why a kernel's image cannot be had; None where it is in the cache now, or the index knows none."""
+    package = kernel.package(PackageRole.IMAGE)
+    try:
+        if package is not None:
+            fetch_package(kernel, package, mirrors)
+    except (DownloadError, IntegrityError) as error:
+        return error
+    return None
 
 
 def _fetch(kernel: Kernel, mirrors: Sequence[str]) -> None:

@@ -32,7 +32,7 @@ def split_covered(
         covered = {driver.kind: found for driver in one.drivers if (found := covering(one, driver, case_set))}
         kept += [Verified(verdict, kept=True) for verdict in covered.values()]
         rest = replace(one, drivers=tuple(driver for driver in one.drivers if driver.kind not in covered))
-        if rest.drivers or rest.missing or rest.lacking:
+        if rest.drivers or rest.missing or rest.lacking or rest.unserved:
             left.append(rest)
     return tuple(left), tuple(kept)
 

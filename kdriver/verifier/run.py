@@ -51,7 +51,8 @@ class Verification:
     """What is to be judged on one kernel. image: brings the bootable kernel here, when its turn comes.
 
     missing: kinds without a driver file, each with the reason; they become verdicts that say so. lacking: kinds that
-    cannot work on this kernel, in the same way. unbuilt: what their builds ended with. btf: type information
+    cannot work on this kernel, in the same way. unserved: kinds that were not built because the kernel's image cannot
+    be had. unbuilt: what their builds ended with. btf: type information
     for a kernel that has none of its own. headers: the kernel's headers' folder, None where it is not at hand.
     image_sha256: of the kernel's package or file, as far as it is known before `image` is called. modules: names of the
     kernel's own modules that the guest inserts first, as they were asked for.
@@ -68,6 +69,7 @@ class Verification:
     image_sha256: str = ""
     modules: tuple[str, ...] = ()
     unbuilt: tuple[tuple[DriverKind, KdriverError], ...] = ()
+    unserved: tuple[tuple[DriverKind, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +182,15 @@ def none_verified(verification: Verification, reason: str, error: KdriverError |
 
 def missing_verdicts(verification: Verification) -> tuple[Verified, ...]:
     """A verdict for each kind that there is no driver of: not verified, with the reason."""
-    groups = ((Fault.NOT_BUILT, verification.missing), (Fault.LACKING, verification.lacking))
+    groups = (
+        (Fault.NOT_BUILT, verification.missing),
+        (Fault.LACKING, verification.lacking),
+        (Fault.PACKAGE, verification.unserved),
+    )
     return tuple(
         Verified(
             not_verified(verification.kernel, DriverUnderTest(kind, "", Path(), ""), reason, fault),
-            error=dict(verification.unbuilt).get(kind) if fault is Fault.NOT_BUILT else None,
+            error=dict(verification.unbuilt).get(kind) if fault is not Fault.LACKING else None,
             lacking=fault is Fault.LACKING,
         )
         for fault, kinds in groups

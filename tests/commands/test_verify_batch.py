@@ -109,6 +109,18 @@ def test_a_server_that_is_away_leaves_the_verdicts_that_hold(
     assert (row["outcome"], row["kept"]) == ("passed", True)
 
 
+def test_one_kernel_without_its_image_is_not_built(
+    site: BuildSite, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    kernel = site.add(tiny(3))
+    (tmp_path / "mirror/debian" / kernel.packages[-1].path).unlink()
+    monkeypatch.setenv("KDRIVER_QEMU", write_boots_of(tmp_path, kernel.release))
+    assert verify(source, "--json") == ExitCode.SOME_FAILED
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["outcome"], row["fault"]) == ("not verified", "package") and "404" in row["reason"]
+    assert not site.artifacts()
+
+
 def test_the_newest_kernel_comes_first(
     site: BuildSite, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +146,8 @@ def test_packages_that_are_gone_are_not_verified_with_the_reason(
     assert found[no_headers.release]["reason"].startswith("not built: download: ")
     assert found[no_image.release]["fault"] == "package"
     assert "404 Not Found" in found[no_image.release]["reason"]
+    built = [path.parent for path in site.artifacts() if path.name == "record.json"]
+    assert len(built) == 1, "nothing is built for a kernel that cannot boot"
     assert f"{no_headers.release}: kmod not verified, " in said.err
     assert boots(tmp_path) == [good.release]
 
