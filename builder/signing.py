@@ -32,8 +32,11 @@ if TYPE_CHECKING:
 PIN_VARIABLE = "KDRIVER_SIGN_PIN"
 HASH = "sha256"
 _LAYOUT = "1"
-_CARRIED = ("PATH", "PKCS11_MODULE_PATH", "SOFTHSM2_CONF", "OPENSSL_CONF", "HOME")
-"""What an OpenSSL engine is found and set up by."""
+_CARRIED = (
+    "PATH", "HOME", "LD_LIBRARY_PATH", "OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES",
+    "PKCS11_MODULE_PATH", "PKCS11_PROVIDER_MODULE", "SOFTHSM2_CONF",
+)  # fmt: skip
+"""What an OpenSSL, and its engine or provider for tokens, are found and set up by."""
 _TIMEOUT_S = 120.0
 _HOST_TOOLS = ("/usr/lib/linux-kbuild-*/scripts/sign-file", "/usr/src/kernels/*/scripts/sign-file")
 

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from builder.failure import StepError
+from builder.images.base import mmdebstrap_argv
 from builder.signing import PIN_VARIABLE, host_tools, load_signing_key, sign_stored
-from builder.store import find_stored, put
+from builder.store import Stored, find_stored, put
 from kdriver.cli import run
 from kdriver.core.errors import ConfigError, ExitCode, IntegrityError
 from kdriver.core.verdict import Outcome
@@ -23,6 +25,7 @@ from kdriver.repository.draft import read_entry
 from kdriver.repository.gather import Built, gather
 from kdriver.repository.metadata import SignedMetadata
 from kdriver.repository.publish import Action
+from kernel_index.table import load_table
 from tests.fakes.published import Published, candidate
 from tests.fakes.signing_keys import PIN, KeyPair, make_key, token_of
 from tests.fakes.tiny_kernel import TOY_DRIVER, BuildSite
@@ -123,22 +126,64 @@ def test_kernels_own_sign_file_makes_what_openssl_and_we_accept(
     verify_by_openssl(signed.path, pair, tmp_path)
 
 
-def test_key_in_a_token_signs_without_leaving_it(
-    site: BuildSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
-) -> None:
-    tool = host_tools()[-1]
-    pair, other = make_key(tmp_path), make_key(tmp_path, "other")
-    for name, value in {**token_of(tmp_path, pair), PIN_VARIABLE: PIN}.items():
-        monkeypatch.setenv(name, value)
+def built_module(site: BuildSite, capsys: Capture) -> Stored:
     site.add()
     assert build() == ExitCode.DONE
     (one,) = results(capsys)
-    store = site.cache / "artifacts"
-    stored = find_stored(store, Path(one["artifact"]).parent.name)
+    stored = find_stored(site.cache / "artifacts", Path(one["artifact"]).parent.name)
     assert stored is not None
-    signed = sign_stored(stored, load_signing_key(TOKEN, pair.certificate), store, (tool,))
+    return stored
+
+
+def test_openssl_signs_with_a_key_in_a_token_that_does_not_leave_it(
+    site: BuildSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    pair, other = make_key(tmp_path), make_key(tmp_path, "other")
+    for name, value in {**token_of(tmp_path, pair), PIN_VARIABLE: PIN}.items():
+        monkeypatch.setenv(name, value)
+    stored, store = built_module(site, capsys), site.cache / "artifacts"
+    signed = sign_stored(stored, load_signing_key(TOKEN, pair.certificate), store, ())
     verify_by_openssl(signed.path, pair, tmp_path)
     with pytest.raises(ConfigError, match="is not the certificate of pkcs11:token=kdriver"):
+        sign_stored(stored, load_signing_key(TOKEN, other.certificate), store, ())
+
+
+@pytest.fixture(name="engine_tools", scope="module")
+def engine_tools_of_module(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with Linux 5.10's sign-file, which takes OpenSSL's engines, and the engine of its OpenSSL 1.1. Those of
+    Debian's later kernels want a provider that Debian 12 does not have."""
+    root = tmp_path_factory.mktemp("bullseye") / "root"
+    (row,) = (one for one in load_table() if one.id == "debian11")
+    argv = [word for word in mmdebstrap_argv(row, root) if word not in ("--variant=minbase", "--format=tar")]
+    packages = "--include=linux-kbuild-5.10,libengine-pkcs11-openssl"
+    argv[1:1] = ["--variant=extract", "--format=directory", packages]
+    subprocess.run(argv, check=True, capture_output=True, timeout=300)
+    return root
+
+
+@pytest.mark.slow
+@pytest.mark.network
+def test_kernels_own_sign_file_signs_with_a_key_in_a_token(
+    engine_tools: Path, site: BuildSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    (tool,) = engine_tools.glob("usr/lib/linux-kbuild-5.10/scripts/sign-file")
+    libraries = engine_tools / "usr/lib/x86_64-linux-gnu"
+    pair, other = make_key(tmp_path), make_key(tmp_path, "other")
+    stored, store = built_module(site, capsys), site.cache / "artifacts"
+    openssl = {"LD_LIBRARY_PATH": str(libraries), "OPENSSL_ENGINES": str(libraries / "engines-1.1")}
+    for name, value in {**token_of(tmp_path, pair), **openssl, PIN_VARIABLE: PIN}.items():
+        monkeypatch.setenv(name, value)
+    # Nobody stands in for it.
+    monkeypatch.setattr("builder.signing.openssl_argv", lambda *_: ["/bin/false"])
+    signed = sign_stored(stored, load_signing_key(TOKEN, pair.certificate), store, (tool,))
+    for name in openssl:
+        monkeypatch.delenv(name)
+    verify_by_openssl(signed.path, pair, tmp_path)
+    said = subprocess.run(["modinfo", signed.path], capture_output=True, text=True, check=True).stdout
+    assert "sig_hashalgo:   sha256" in said
+    for name, value in openssl.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises((ConfigError, StepError)):
         sign_stored(stored, load_signing_key(TOKEN, other.certificate), store, (tool,))
 
 

@@ -4,6 +4,7 @@ while its guest runs, and its kernel is verified on the other."""
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -108,6 +109,17 @@ def test_the_kernel_of_a_worker_that_ends_is_verified_on_another_and_all_records
 
         assert verify(farm, source, "--changed", "--json") == ExitCode.DONE
         assert {row["kept"] for row in rows(capsys)} == {True}
+
+    # What the workers built and booted is here, and goes from here into the signed repository.
+    (tmp_path / "kd-capture").write_text("#!/bin/sh\n")
+    repository = ["--repo", str(tmp_path / "repository"), "--keys", str(tmp_path / "keys")]
+    assert run(["repo", "init", *repository]) == ExitCode.DONE
+    capsys.readouterr()
+    sources = ["--driver-src", str(source), "--capture", str(tmp_path / "kd-capture")]
+    assert run(["publish", *repository, *sources, "--json"]) == ExitCode.DONE
+    assert {row["kernel"] for row in rows(capsys) if row["outcome"] == "published"} == {row["kernel"] for row in found}
+    there = {hashlib.sha256(file.read_bytes()).hexdigest() for file in (tmp_path / "repository").rglob("*kdriver.ko*")}
+    assert {row["artifact_sha256"] for row in found} <= there
 
 
 def test_a_cluster_without_qemu_says_so_before_anything_is_built(
