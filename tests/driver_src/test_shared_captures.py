@@ -15,7 +15,7 @@ CAPTURES = (
     "kd_snaplen.h", "kd_transfer.h",
 )  # fmt: skip
 PROVIDERS = {
-    "kmod": ("kmod/kd_prims.h", "common/kd_kernel.h"),
+    "kmod": ("kmod/kd_prims.h", "kmod/compat/kd_barrier.h", "common/kd_kernel.h"),
     "bpf": ("common/kd_bpf.h", "common/kd_kernel.h", "bpf/kd_probe.c"),
     "core": ("common/kd_bpf.h", "core/kd_flavors.h", "core/kd_core.c"),
 }
