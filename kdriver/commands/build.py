@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kdriver.commands.build_options import where_to_build
 from kdriver.core.artifact import DriverKind
 from kdriver.core.errors import ExitCode
 from kdriver.core.paths import cache_dir
@@ -77,21 +78,7 @@ if TYPE_CHECKING:
     "name and user; a file that differs is a failure.",
 )
 @click.option("--junit", type=click.Path(path_type=Path), help="Write the results to this file as JUnit XML, for CI.")
-@click.option(
-    "--mirror",
-    "mirrors",
-    multiple=True,
-    metavar="URL",
-    help="Fetch packages from this mirror and no other, as kdriver index update does: URL or ARCHIVE=URL. Repeatable.",
-)
-@click.option(
-    "--executor",
-    type=click.Choice(["auto", "local", "container", "cluster"]),
-    default="auto",
-    show_default=True,
-    help="Where to compile: auto here where this machine has the kernel's own compiler, else in a build image.",
-)
-@click.option("--scheduler", metavar="ADDRESS", help="Of the cluster, for --executor cluster: tcp://HOST:8786.")
+@where_to_build("Where to compile: auto here where this machine has the kernel's own compiler, else in a build image.")
 @click.option(
     "--explain",
     is_flag=True,

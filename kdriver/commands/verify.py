@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kdriver.commands.build_options import where_to_build
 from kdriver.commands.given import Named
 from kdriver.commands.verify_run import Request, build_drivers, carry_out, say_not_built
 from kdriver.core.artifact import DriverKind
@@ -103,21 +104,7 @@ if TYPE_CHECKING:
     help="Its type information (BTF), for the CO-RE driver on a kernel that has none of its own.",
 )
 @click.option("--no-share", is_flag=True, help="Build a module of its own for each kernel; see docs/building.md.")
-@click.option(
-    "--mirror",
-    "mirrors",
-    multiple=True,
-    metavar="URL",
-    help="Fetch packages from this mirror and no other, as kdriver index update does: URL or ARCHIVE=URL. Repeatable.",
-)
-@click.option(
-    "--executor",
-    type=click.Choice(["auto", "local", "container", "cluster"]),
-    default="auto",
-    show_default=True,
-    help="Where to compile, as of kdriver build; on a cluster the guests run, too.",
-)
-@click.option("--scheduler", metavar="ADDRESS", help="Of the cluster, for --executor cluster: tcp://HOST:8786.")
+@where_to_build("Where to compile, as of kdriver build; on a cluster the guests run, too.")
 @click.option(
     "--keep-headers",
     is_flag=True,

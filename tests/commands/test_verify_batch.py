@@ -18,10 +18,9 @@ import pytest
 from kdriver.cli import run
 from kdriver.core.errors import ExitCode
 from kdriver.core.kernel import PackageRole
-from kdriver.core.paths import source_dir
 from kdriver.verifier.runs import read_runs
 from tests.fakes.guest_lines import write_boots_of
-from tests.fakes.tiny_kernel import TOY_DRIVER, BuildSite, TinyKernel, write_index
+from tests.fakes.tiny_kernel import BuildSite, TinyKernel, toy_source_with_guest, write_index
 
 OPTIONS = ["--distro", "debian12", "--kind", "kmod", "--executor", "local"]
 """Modules only: the toy source has no eBPF programs of the real catalogue."""
@@ -31,14 +30,7 @@ Capture = pytest.CaptureFixture[str]
 @pytest.fixture(scope="module", name="source")
 def driver_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The toy drivers with the real catalogue, and guest programs that nobody runs here."""
-    folder = tmp_path_factory.mktemp("source") / "driver_src"
-    shutil.copytree(TOY_DRIVER, folder)
-    shutil.copytree(source_dir("driver_src") / "catalogue", folder / "catalogue")
-    for name, programs in {"capture": "kd-capture", "cases": "kd-cases kd-cases32", "guest": "kd-guest"}.items():
-        (folder / name).mkdir()
-        lines = "".join(f"\tcp /bin/true $(OUT)/{program}\n" for program in programs.split())
-        (folder / name / "Makefile").write_text(f"all:\n{lines}")
-    return folder
+    return toy_source_with_guest(tmp_path_factory.mktemp("source"))
 
 
 def tiny(number: int, **fields: Any) -> TinyKernel:

@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 import signal
 import threading
 from pathlib import Path
@@ -17,26 +16,13 @@ import pytest
 
 from kdriver.cli import run
 from kdriver.core.errors import ExitCode
-from kdriver.core.paths import source_dir
 from kdriver.verifier.records import read_verdict
 from tests.fakes.farm import Farm, waits_for
 from tests.fakes.guest_lines import write_boots_of
-from tests.fakes.tiny_kernel import TOY_DRIVER, BuildSite, TinyKernel
+from tests.fakes.tiny_kernel import BuildSite, TinyKernel, toy_source_with_guest
 
 pytestmark = pytest.mark.slow
 Capture = pytest.CaptureFixture[str]
-
-
-def driver_source(folder: Path) -> Path:
-    """The toy module with the real catalogue, and guest programs that nobody runs here."""
-    source = folder / "driver_src"
-    shutil.copytree(TOY_DRIVER, source)
-    shutil.copytree(source_dir("driver_src") / "catalogue", source / "catalogue")
-    for name, programs in {"capture": "kd-capture", "cases": "kd-cases kd-cases32", "guest": "kd-guest"}.items():
-        (source / name).mkdir()
-        lines = "".join(f"\tcp /bin/true $(OUT)/{program}\n" for program in programs.split())
-        (source / name / "Makefile").write_text(f"all:\n{lines}")
-    return source
 
 
 def verify(farm: Farm, source: Path, *words: str) -> int:
@@ -69,7 +55,7 @@ def test_the_kernel_of_a_worker_that_ends_is_verified_on_another_and_all_records
     # The first guest of all hangs, and says whose it is.
     hang = f'if mkdir "{tmp_path}/first" 2>/dev/null; then echo $PPID $$ >"{tmp_path}/whose"; exec sleep 300; fi'
     qemu = write_boots_of(tmp_path, *(kernel.release for kernel in kernels), before=hang)
-    source = driver_source(tmp_path)
+    source = toy_source_with_guest(tmp_path)
     killed: list[str] = []
 
     with Farm(tmp_path, {**site.environment(), "KDRIVER_QEMU": qemu}) as farm:
@@ -128,7 +114,7 @@ def test_a_cluster_without_qemu_says_so_before_anything_is_built(
     site.add(TinyKernel(image=True))
     with Farm(tmp_path, {**site.environment(), "KDRIVER_QEMU": "qemu-that-is-not-there"}) as farm:
         farm.worker("one", "-j", "1")
-        assert verify(farm, driver_source(tmp_path), "--json") == ExitCode.SOME_FAILED
+        assert verify(farm, toy_source_with_guest(tmp_path), "--json") == ExitCode.SOME_FAILED
         said = capsys.readouterr().err.splitlines()
     assert said == [
         f"kdriver: cluster {farm.address}: none of its workers has QEMU to boot with",

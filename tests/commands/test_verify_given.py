@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +14,11 @@ import pytest
 
 from kdriver.cli import run
 from kdriver.core.errors import ExitCode
-from kdriver.core.paths import source_dir
 from kdriver.verifier.records import read_verdict
 from tests.fakes.driver_files import kernel_types
 from tests.fakes.guest_lines import RELEASE, ended, good_run, hello, write_boots
 from tests.fakes.kernel_images import bzimage
-from tests.fakes.tiny_kernel import TOY_DRIVER, TinyKernel
+from tests.fakes.tiny_kernel import TOY_DRIVER, TinyKernel, toy_source_with_guest
 
 Capture = pytest.CaptureFixture[str]
 
@@ -28,14 +26,7 @@ Capture = pytest.CaptureFixture[str]
 @pytest.fixture(scope="module", name="source")
 def _source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A driver source with the real catalogue, a module of a few lines, and guest programs that nobody runs here."""
-    folder = tmp_path_factory.mktemp("source") / "driver_src"
-    shutil.copytree(TOY_DRIVER, folder)
-    shutil.copytree(source_dir("driver_src") / "catalogue", folder / "catalogue")
-    for name, programs in {"capture": "kd-capture", "cases": "kd-cases kd-cases32", "guest": "kd-guest"}.items():
-        (folder / name).mkdir()
-        lines = "".join(f"\tcp /bin/true $(OUT)/{program}\n" for program in programs.split())
-        (folder / name / "Makefile").write_text(f"all:\n{lines}")
-    return folder
+    return toy_source_with_guest(tmp_path_factory.mktemp("source"))
 
 
 @pytest.fixture(scope="module")

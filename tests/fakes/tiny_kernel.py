@@ -13,6 +13,7 @@ from pathlib import Path
 from builder.evidence import read_evidence
 from builder.headers import HeaderTree, mend_makefile
 from kdriver.core.kernel import Kernel, Package, PackageRole
+from kdriver.core.paths import source_dir
 from kernel_index.store import RowIndex, write_row
 from tests.fakes.file_server import FileServer
 from tests.fakes.kernel_images import bzimage
@@ -222,3 +223,15 @@ def build_site(folder: Path) -> Iterator[BuildSite]:
     (folder / "mirror").mkdir()
     with FileServer(folder / "mirror") as server:
         yield BuildSite(folder, server)
+
+
+def toy_source_with_guest(folder: Path) -> Path:
+    """The toy drivers with the real catalogue, and guest programs that nobody runs here, in a new folder driver_src."""
+    source = folder / "driver_src"
+    shutil.copytree(TOY_DRIVER, source)
+    shutil.copytree(source_dir("driver_src") / "catalogue", source / "catalogue")
+    for name, programs in {"capture": "kd-capture", "cases": "kd-cases kd-cases32", "guest": "kd-guest"}.items():
+        (source / name).mkdir()
+        lines = "".join(f"\tcp /bin/true $(OUT)/{program}\n" for program in programs.split())
+        (source / name / "Makefile").write_text(f"all:\n{lines}")
+    return source
