@@ -30,6 +30,7 @@ from builder.keep import (
     parse_size,
     take_out,
 )
+from kdriver.core.errors import ConfigError
 
 MEMORY_VARIABLE = "KDRIVER_HEADERS_MEMORY"
 TREE_BYTES = 150_000_000
@@ -102,8 +103,16 @@ def give_up(cache: Path) -> None:
 
 @contextlib.contextmanager
 def cache_in_use(cache: Path) -> Iterator[None]:
-    """In the block nothing that is used now leaves the cache; behind it what is in memory is given up again."""
-    with build_running(cache):
+    """In the block nothing that is used now leaves the cache; behind it what is in memory is given up again.
+    Raises ConfigError for a cache that cannot be written to."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(build_running(cache))
+        except OSError as error:
+            raise ConfigError(
+                f"{cache}: cannot be the cache: {error.strerror}",
+                hint="Name a folder that you may write in with KDRIVER_CACHE.",
+            ) from error
         yield
     give_up(cache)
 

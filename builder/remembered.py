@@ -44,13 +44,14 @@ class Remembered:
         if plan.skip or self._bench.force:
             return None
         try:
-            kept = json.loads(self._file(plan).read_text())
+            file = self._file(plan)
+            kept = json.loads(file.read_text())
             stored = find_stored(self._bench.store, str(kept["content_key"]))
         except (OSError, ValueError, KeyError, TypeError, KdriverError):
             return None
         if stored is None or (kept.get("shared") and stored.record.kernel not in self._shares):
             return None
-        touch(self._file(plan))
+        touch(file)
         outcome = BuildOutcome.SHARED if kept.get("shared") else BuildOutcome.CACHED
         return BuildResult(plan.kernel.key, plan.kind, outcome, artifact=stored.path, record=stored.record)
 

@@ -251,6 +251,8 @@ def archive_names(archive: Readable) -> set[str]:
     stream: Any = archive
     with tarfile.open(fileobj=stream, mode="r|") as tar:
         for member in tar:
+            if "path" in member.pax_headers or any(key.startswith("GNU.sparse") for key in member.pax_headers):
+                raise ValueError(f"{member.name!r} has a name that not everybody reads alike")
             path = posixpath.normpath(member.name).lstrip("/")
             if posixpath.basename(path) not in _NAMING:
                 continue
@@ -260,7 +262,9 @@ def archive_names(archive: Readable) -> set[str]:
                 raise ValueError(f"{path} is there twice, is no plain file or is larger than {_MANIFEST_BYTES} bytes")
             seen.add(path)
             content = tar.extractfile(member)
-            document = json.loads(content.read() if content is not None else b"null")
+            document = json.loads(
+                content.read() if content is not None else b"null", object_pairs_hook=_told_apart_by_everybody
+            )
             if path == "manifest.json":
                 names |= {str(name) for one in document for name in one.get("RepoTags") or ()}
             elif path == "repositories":
@@ -269,6 +273,17 @@ def archive_names(archive: Readable) -> set[str]:
                 notes = [one.get("annotations") or {} for one in document.get("manifests") or ()]
                 names |= {str(one[_CONTAINERD_NAME]) for one in notes if _CONTAINERD_NAME in one}
     return names
+
+
+def _told_apart_by_everybody(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Engines take keys without regard to case, and the last of equal ones. Raises ValueError."""
+    known = {"repotags": "RepoTags", "manifests": "manifests", "annotations": "annotations"}
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found or known.get(key.casefold(), key) != key:
+            raise ValueError(f"the key {key!r} is one that not everybody reads alike")
+        found[key] = value
+    return found
 
 
 def _member(file: Path, carried: CarriedImage) -> IO[bytes]:

@@ -219,11 +219,16 @@ def command(
         raise click.UsageError("--shell and --gdb are for one kernel; name it with --kernel")
     if dry_run:
         return _print_plans([_plan_row(kernel) for kernel in chosen], request)
+    from builder.keep import cache_limit, prune
     from builder.memory import cache_in_use
 
+    limit_bytes = cache_limit()
     # From the first package on, not only while something is built: a boot reads kernels and artifacts of the cache.
     with stopped_by_sigterm(), cache_in_use(cache_dir()):
-        return _verify_index(chosen, request)
+        status = _verify_index(chosen, request)
+    if len(chosen) > 1:
+        prune(cache_dir(), limit_bytes=limit_bytes, max_age_s=None)
+    return status
 
 
 def _choose(distro: str | None, names: tuple[str, ...]) -> tuple[Kernel, ...]:

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 from builder.bench import fetch_package
 from builder.headers import header_packages
-from builder.keep import cache_limit, prune
 from builder.plan import BuildPlan, plan_builds
 from builder.run import Batch, RunOptions, open_batch
 from builder.tidy import Tidy
 from kdriver.commands.verify_targets import Target, from_builds
 from kdriver.core.artifact import DriverKind
-from kdriver.core.errors import DownloadError, IntegrityError, KdriverError
+from kdriver.core.errors import DownloadError, KdriverError
 from kdriver.core.kernel import Kernel, PackageRole
 from kdriver.core.paths import cache_dir
+from kdriver.executors.task import StoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +67,6 @@ def targets_of(
             told(f"{plan.kind}: {step}")
 
     tidy = Tidy(cache_dir(), kernels, keep=request.keep_headers)
-    limit_bytes = cache_limit()
     modules = (*request.modules, *(source.foreign.modules if source.foreign else ()))
     with open_batch(
         plans, source, options, toolchains=toolchains_of(request.executor), on_step=on_step, cluster=cluster
@@ -85,8 +84,6 @@ def targets_of(
             )
             for kernel in kernels
         )
-    if len(kernels) > 1:
-        prune(cache_dir(), limit_bytes=limit_bytes, max_age_s=None)
 
 
 def _target(
@@ -143,8 +140,12 @@ def image_error(kernel: Kernel, mirrors: Sequence[str]) -> KdriverError | None:
     try:
         if package is not None:
             fetch_package(kernel, package, mirrors)
-    except (DownloadError, IntegrityError) as error:
+    except StoppedError:
+        raise
+    except KdriverError as error:
         return error
+    except OSError as error:
+        return DownloadError(f"{kernel.release}: its image cannot be kept here: {error}")
     return None
 
 

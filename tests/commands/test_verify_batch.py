@@ -144,6 +144,19 @@ def test_packages_that_are_gone_are_not_verified_with_the_reason(
     assert boots(tmp_path) == [good.release]
 
 
+def test_an_image_of_which_no_digest_is_known_costs_its_own_kernel_only(
+    site: BuildSite, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    first, good = site.add(tiny(4)), site.add(tiny(3))
+    packages = tuple(replace(one, sha256="") if one.role is PackageRole.IMAGE else one for one in first.packages)
+    write_index(tmp_path / "index", replace(first, packages=packages), good)
+    monkeypatch.setenv("KDRIVER_QEMU", write_boots_of(tmp_path, good.release))
+    assert verify(source) == ExitCode.SOME_FAILED
+    said = capsys.readouterr().err
+    assert f"{first.release}: kmod not verified, " in said and f"{good.release}: kmod passed, " in said
+    assert boots(tmp_path) == [good.release]
+
+
 def test_a_kernel_without_headers_is_not_verified_each_time_and_never_left_out(
     site: BuildSite, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:

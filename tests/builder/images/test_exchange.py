@@ -163,6 +163,38 @@ def test_names_that_an_engine_could_read_in_another_way_are_refused(members: dic
         check_names(*saved(tmp_path, members))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('[{"RepoTags": ["kdriver/debian13:abc"], "repoTags": ["debian:12"]}]', id="another case"),
+        pytest.param('[{"RepoTags": ["debian:12"], "RepoTags": ["kdriver/debian13:abc"]}]', id="twice"),
+    ],
+)
+def test_keys_that_an_engine_takes_for_one_are_refused(text: str) -> None:
+    inner = io.BytesIO()
+    with tarfile.open(fileobj=inner, mode="w") as tar:
+        add(tar, "manifest.json", text.encode())
+    inner.seek(0)
+    with pytest.raises(ValueError, match="not everybody reads alike"):
+        archive_names(inner)
+
+
+@pytest.mark.parametrize("where", ["of all", "of one"])
+def test_names_in_headers_that_engines_read_in_another_way_are_refused(where: str) -> None:
+    inner = io.BytesIO()
+    one_for_all = {"path": "other"} if where == "of all" else {}
+    with tarfile.open(fileobj=inner, mode="w", format=tarfile.PAX_FORMAT, pax_headers=one_for_all) as tar:
+        info = tarfile.TarInfo("manifest.json")
+        if where == "of one":
+            info.pax_headers = {"GNU.sparse.name": "other"}
+        content = b'[{"RepoTags": ["debian:12"]}]'
+        info.size = len(content)
+        tar.addfile(info, io.BytesIO(content))
+    inner.seek(0)
+    with pytest.raises(ValueError, match="not everybody reads alike"):
+        archive_names(inner)
+
+
 def test_names_behind_a_link_are_refused(tmp_path: Path) -> None:
     inner = io.BytesIO()
     with tarfile.open(fileobj=inner, mode="w") as tar:
