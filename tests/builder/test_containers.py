@@ -104,7 +104,8 @@ def results(capture: Capture) -> list[dict[str, Any]]:
 def left_containers() -> list[str]:
     engine = find_engine()
     assert engine is not None
-    return [str(one.name) for one in engine.connect().containers.list(all=True, filters={"label": LABEL})]
+    there = engine.connect().containers.list(all=True, filters={"label": LABEL}, ignore_removed=True)
+    return [str(one.name) for one in there]
 
 
 @pytest.mark.parametrize("line", ["6.12.", "7."])

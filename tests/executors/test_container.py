@@ -49,7 +49,8 @@ def executor(engine: Engine) -> Iterator[ContainerExecutor]:
 
 
 def containers(client: DockerClient) -> list[str]:
-    return [str(one.name) for one in client.containers.list(all=True, filters={"label": LABEL})]
+    there = client.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True)
+    return [str(one.name) for one in there]
 
 
 def task(folder: Path, script: str, *, timeout_s: float = 120, reads: tuple[Path, ...] = ()) -> Task:
